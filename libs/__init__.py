@@ -1,0 +1,1 @@
+"""What the services share (`common`), and what runs them on one machine (`devstack`)."""

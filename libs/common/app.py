@@ -1,0 +1,163 @@
+"""
+The FastAPI application that every service starts from: probes, metrics, request ids, problems.
+
+Importing it needs no environment; settings are read inside the lifespan.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from fastapi import FastAPI
+from fastapi.routing import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from libs.common import health, logs, metrics, problems
+from libs.common.tasks import background, watch_loop_lag
+
+MAX_BODY_BYTES = 2048
+BODY_DEADLINE_SECONDS = 5.0
+REQUEST_ID_HEADER = b"x-request-id"
+
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9_.:-]{1,64}$")
+_SAFE_HEADERS = [(b"x-content-type-options", b"nosniff")]
+
+_log = structlog.get_logger()
+
+Lifespan = Callable[[FastAPI, health.Readiness], AbstractAsyncContextManager[dict[str, Any]]]
+"""Opens a service's parts and yields them by name for `request.state`; closes them in reverse."""
+
+
+def create_service(
+    name: str,
+    lifespan: Lifespan,
+    routers: list[APIRouter],
+    *,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    app_class: type[FastAPI] = FastAPI,
+    **options: Any,
+) -> FastAPI:
+    """A service with its routes, ready for `uvicorn services.<name>.main:app`."""
+    readiness = health.Readiness()
+
+    @asynccontextmanager
+    async def run(app: FastAPI) -> Any:
+        logs.configure(name)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(background(watch_loop_lag(name), name="loop-lag"))
+            state = await stack.enter_async_context(lifespan(app, readiness))
+            _log.info("service_started")
+            yield state
+            _log.info("service_stopping")
+
+    app = app_class(
+        title=f"Live Scoreboard: {name}", version="0.1.0", lifespan=run, redoc_url=None, **options
+    )
+    problems.install(app)
+    for router in routers:
+        app.include_router(router)
+    app.include_router(health.router(readiness))
+    app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
+    app.add_middleware(RequestRecord, service=name)
+    return app
+
+
+class RequestRecord:
+    """
+    Gives each request an id, a metric and, if it was refused, a log line.
+
+    Pure ASGI: Starlette's `BaseHTTPMiddleware` costs a task per request and breaks cancellation.
+    """
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        started = perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (REQUEST_ID_HEADER, request_id.encode()),
+                    *_SAFE_HEADERS,
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            self._record(scope, status, perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if route != "unmatched" else "any"
+        metrics.REQUESTS.labels(self._service, method, route, status).inc()
+        metrics.REQUEST_SECONDS.labels(self._service, route).observe(seconds)
+        if status >= 400:
+            _log.info("request_refused", method=method, route=route, status=status)
+
+
+class BodyLimit:
+    """Refuses a body over `max_bytes` (413), or one that takes longer than 5 s to arrive (408)."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        taken = 0
+        complete = False
+
+        async def receive_bounded() -> Message:
+            nonlocal taken, complete
+            if complete:  # a later call waits for the disconnect, however long that takes
+                return await receive()
+            message = await _in_time(receive())
+            if message["type"] == "http.request":
+                taken += len(message.get("body", b""))
+                if taken > self._max_bytes:
+                    raise HTTPException(413, f"the body is larger than {self._max_bytes} bytes")
+                complete = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, receive_bounded, send)
+
+
+async def _in_time(receiving: Awaitable[Message]) -> Message:
+    try:
+        async with asyncio.timeout(BODY_DEADLINE_SECONDS):
+            return await receiving
+    except TimeoutError:
+        raise HTTPException(408, "the body took too long to arrive") from None
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID_HEADER:
+            text = value.decode("latin-1")
+            if _REQUEST_ID.match(text):
+                return str(text)
+    return uuid4().hex

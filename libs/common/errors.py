@@ -1,0 +1,80 @@
+"""
+What can be refused, in the words of the domain; only `problems.py` knows HTTP.
+
+    AppError
+    ├── InvalidRequest          what was sent cannot be meant
+    ├── KeyReused               an idempotency key came back with another body
+    ├── Unauthenticated         no valid proof of who calls
+    ├── Forbidden               known, but not allowed
+    ├── NotFound
+    ├── Conflict                ├── ScoreLimitReached
+    ├── RateLimited             too often; says when to come back
+    └── Unavailable             not now; says when to come back, and nothing was lost
+"""
+
+
+class AppError(Exception):
+    """A refusal with a stable `code`; the message is written for the caller."""
+
+    code = "error"
+    retry_after_seconds: float = 0
+
+
+class InvalidRequest(AppError):
+    code = "invalid-request"
+
+
+class KeyReused(AppError):
+    code = "idempotency-key-reused"
+
+
+class Unauthenticated(AppError):
+    code = "unauthenticated"
+
+
+class Forbidden(AppError):
+    code = "forbidden"
+
+
+class NotFound(AppError):
+    code = "not-found"
+
+
+class Conflict(AppError):
+    code = "conflict"
+
+
+class ScoreLimitReached(Conflict):
+    code = "score-limit-reached"
+
+
+class RateLimited(AppError):
+    code = "rate-limited"
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(AppError):
+    code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after_seconds: float = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+REFUSALS: dict[str, type[AppError]] = {
+    error.code: error
+    for error in (InvalidRequest, KeyReused, Unauthenticated, Forbidden, ScoreLimitReached)
+}
+"""Refusals that travel between services by their code, beside the two with a time."""
+
+
+def refusal(code: str, detail: str, retry_after_seconds: float) -> AppError:
+    """The error that another service meant by `code`; an unknown code is `Unavailable`."""
+    if code == RateLimited.code:
+        return RateLimited(detail, retry_after_seconds=retry_after_seconds)
+    if code in REFUSALS:
+        return REFUSALS[code](detail)
+    return Unavailable(detail, retry_after_seconds=retry_after_seconds or 1)

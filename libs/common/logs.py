@@ -1,0 +1,62 @@
+"""
+Logs: one JSON object per line on stdout, with the service and the request's id.
+
+Never a token, a body or an address: log lines outlive the request and travel far.
+"""
+
+import logging
+import sys
+
+import structlog
+
+MAX_FIELD_CHARACTERS = 2000
+
+
+def configure(service: str, level: str = "INFO") -> None:
+    """Send every logger of this process, uvicorn's and the libraries' too, through one format."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _name_service(service),
+        structlog.processors.format_exc_info,
+        _bound_fields,
+    ]
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    # aiokafka reports every refused connection while a broker is down, many a second.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def _name_service(service: str) -> structlog.typing.Processor:
+    def add(
+        _logger: object, _method: str, event: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        event["service"] = service
+        return event
+
+    return add
+
+
+def _bound_fields(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    for name, value in event.items():
+        if isinstance(value, str) and len(value) > MAX_FIELD_CHARACTERS:
+            event[name] = value[:MAX_FIELD_CHARACTERS] + "…"
+    return event

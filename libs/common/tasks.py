@@ -1,0 +1,63 @@
+"""
+Work beside the server: every task has an owner, and its death is the process's death.
+
+A dead consumer behind a live port looks healthy to every probe; a process that ends is restarted.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+
+from libs.common import metrics
+
+LAG_INTERVAL_SECONDS = 0.25
+LAG_WINDOW = 20
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def background(
+    work: Coroutine[Any, Any, None], *, name: str
+) -> AsyncGenerator[asyncio.Task[None], None]:
+    """Run `work` while the block runs; if it ends by itself first, stop the process (SIGTERM)."""
+    task = asyncio.create_task(work, name=name)  # noqa: TID251
+    task.add_done_callback(_stop_process)
+    try:
+        yield task
+    finally:
+        task.remove_done_callback(_stop_process)
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+def spawn(work: Coroutine[Any, Any, Any], owned: set[asyncio.Task[Any]], *, name: str) -> None:
+    """Start short work that reports its own failures; `owned` keeps it alive until it is done."""
+    task = asyncio.create_task(work, name=name)  # noqa: TID251
+    owned.add(task)
+    task.add_done_callback(owned.discard)
+
+
+async def watch_loop_lag(service: str) -> None:
+    """Measure for ever how late the event loop wakes; export the worst of the last 5 s."""
+    loop = asyncio.get_running_loop()
+    recent = [0.0] * LAG_WINDOW
+    turn = 0
+    while True:
+        before = loop.time()
+        await asyncio.sleep(LAG_INTERVAL_SECONDS)
+        recent[turn % LAG_WINDOW] = max(0.0, loop.time() - before - LAG_INTERVAL_SECONDS)
+        turn += 1
+        metrics.LOOP_LAG_SECONDS.labels(service).set(max(recent))
+
+
+def _stop_process(task: asyncio.Task[None]) -> None:
+    if task.cancelled():
+        return
+    _log.critical("background_task_died", task=task.get_name(), exc_info=task.exception())
+    signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,178 @@
+"""
+Verifying JSON Web Tokens (RFC 7519, RFC 8725): one algorithm per key, everything required.
+
+Issuing them is auth's. Three kinds, told apart by `typ`, so that one never passes for another.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import jwt
+import structlog
+from cachetools import TLRUCache
+
+from libs.common.clock import Clock, system_clock
+from libs.common.errors import Unauthenticated
+
+ALGORITHM = "EdDSA"
+LEEWAY_SECONDS = 5
+MAX_TOKEN_CHARACTERS = 8192
+REFRESH_SECONDS = 300.0
+MIN_REFRESH_SECONDS = 30.0
+CACHED_TOKENS = 100_000
+
+_KID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+_REQUIRED = ["iss", "aud", "sub", "iat", "exp", "jti"]
+
+_log = structlog.get_logger()
+
+
+class TokenType(StrEnum):
+    """The `typ` header: what a token is for."""
+
+    ACCESS = "at+jwt"  # RFC 9068: a user's, shown to the gateway
+    CONTEXT = "scoreboard-ctx+jwt"  # auth's word on a user, shown to other services
+    SERVICE = "scoreboard-svc+jwt"  # a service's own identity
+
+
+class Audience(StrEnum):
+    """Who a token is meant for."""
+
+    PUBLIC = "live-scoreboard"
+    SCORE = "score"
+    NOTIFICATION = "notification"
+    INTERNAL = "live-scoreboard-internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a valid token says."""
+
+    subject: str
+    jti: str
+    issued_at: datetime
+    expires_at: datetime
+    raw: Mapping[str, Any]
+
+    def names(self, claim: str) -> frozenset[str]:
+        """A claim that is a list of names; anything else counts as none."""
+        value = self.raw.get(claim)
+        return (
+            frozenset(v for v in value if isinstance(v, str))
+            if isinstance(value, list)
+            else frozenset()
+        )
+
+
+class KeySet:
+    """
+    Public keys by `kid`, from one fixed place (never from the token).
+
+    Keeps the last good set when a fetch fails, and fetches at most once in 30 s however many
+    unknown `kid`s arrive (CVE-2026-48524 is what happens otherwise).
+    """
+
+    def __init__(
+        self, fetch: Callable[[], Awaitable[Mapping[str, Any]]], clock: Clock = system_clock
+    ) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+
+    async def get(self, kid: str) -> jwt.PyJWK | None:
+        """The key, or None if the issuer does not publish it."""
+        now = self._clock.monotonic()
+        stale = kid not in self._keys or now - self._fetched_at > REFRESH_SECONDS
+        # An empty set is no answer at all: ask again soon, the issuer may just be starting.
+        wait = MIN_REFRESH_SECONDS if self._keys else 1.0
+        if stale and now - self._tried_at >= wait:
+            self._tried_at = now
+            await self._refresh(now)
+        return self._keys.get(kid)
+
+    async def _refresh(self, now: float) -> None:
+        try:
+            published = await self._fetch()
+            keys = jwt.PyJWKSet.from_dict(dict(published)).keys
+        except Exception as error:  # noqa: BLE001 - any failure means: keep what we have
+            _log.warning("keys_not_fetched", error=type(error).__name__)
+            return
+        self._keys = {key.key_id: key for key in keys if key.key_id}
+        self._fetched_at = now
+
+
+class Verifier:
+    """Checks tokens of one kind, from one issuer, for one audience."""
+
+    def __init__(
+        self,
+        keys: KeySet,
+        *,
+        issuer: str,
+        audience: str,
+        token_type: TokenType | None,
+        algorithm: str = ALGORITHM,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._type = token_type
+        self._algorithm = algorithm
+        self._verified: TLRUCache[str, Claims] = TLRUCache(
+            CACHED_TOKENS,
+            ttu=lambda _token, claims, _now: claims.expires_at.timestamp(),
+            timer=lambda: clock.now().timestamp(),
+        )
+
+    async def verify(self, token: str) -> Claims:
+        """What the token says. Raises `Unauthenticated`; never says which check failed."""
+        known = self._verified.get(token)
+        if known is not None:
+            return known
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise Unauthenticated("the token is not valid")
+        try:
+            header = jwt.get_unverified_header(token)
+            kid = header.get("kid", "")
+            if not isinstance(kid, str) or not _KID.match(kid):
+                raise jwt.InvalidTokenError("kid")
+            if self._type is not None and header.get("typ") != self._type:
+                raise jwt.InvalidTokenError("typ")
+            key = await self._keys.get(kid)
+            if key is None or key.algorithm_name != self._algorithm:
+                raise jwt.InvalidTokenError("key")
+            raw = jwt.decode(
+                token,
+                key,
+                algorithms=[self._algorithm],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY_SECONDS,
+                options={"require": _REQUIRED, "enforce_minimum_key_length": True},
+            )
+            claims = Claims(
+                subject=str(raw["sub"]),
+                jti=str(raw["jti"]),
+                issued_at=datetime.fromtimestamp(raw["iat"], UTC),
+                expires_at=datetime.fromtimestamp(raw["exp"], UTC),
+                raw=raw,
+            )
+        except (jwt.InvalidTokenError, jwt.PyJWKError, ValueError, TypeError, OverflowError):
+            raise Unauthenticated("the token is not valid") from None
+        self._verified[token] = claims
+        return claims
+
+
+def bearer(authorization: str | None) -> str:
+    """The token of an `Authorization: Bearer …` header (RFC 6750)."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("send the header Authorization: Bearer <token>")
+    return token.strip()
