@@ -17,6 +17,7 @@ from uuid import uuid4
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
@@ -41,11 +42,11 @@ EMBEDDED_SEGMENT_BYTES = 1024 * 1024
 _log = structlog.get_logger()
 
 
-class PublishFailed(Exception):  # noqa: N818
+class PublishFailed(Exception):
     """Not all records were acknowledged; some may be in the log. Send them all again."""
 
 
-class LogGone(Exception):  # noqa: N818
+class LogGone(Exception):
     """A position to read from is no longer (or not yet) in the log: the broker lost data."""
 
 
@@ -330,6 +331,13 @@ async def ensure_topics(
         }
         if lacking:
             await admin.create_partitions(lacking)
+        if extra:  # a client may have been first, and got the topic with the broker's defaults
+            await admin.alter_configs(
+                [
+                    ConfigResource(ConfigResourceType.TOPIC, t.name, {**t.config, **extra})
+                    for t in TOPICS
+                ]
+            )
     finally:
         await admin.close()
 

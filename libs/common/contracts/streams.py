@@ -1,0 +1,91 @@
+"""
+What `notification` says to browsers: the frames of a stream, one JSON object each.
+
+The same objects travel as WebSocket text frames and as SSE events (`event:` is the type, `id:` is
+`epoch:rev`). Of two frames the one with the larger `(epoch, rev)` is newer; drop what is not.
+"""
+
+from datetime import datetime
+from enum import IntEnum
+from typing import Literal
+
+from pydantic import Field
+
+from libs.common.contracts.boards import Reason, TopEntry
+from libs.common.contracts.values import GLOBAL_BOARD, Contract, Total, UserId
+
+
+class CloseCode(IntEnum):
+    """Why a WebSocket was closed. 4000-4499: reconnect. 4500-4999: do not."""
+
+    DRAINING = 4000
+    STALLED = 4001
+    SESSION_EXPIRED = 4002  # reconnect with a new ticket
+    REVOKED = 4500
+    TOO_MANY = 4501
+    PROTOCOL_ERROR = 4502
+
+
+class Snapshot(Contract):
+    """The top ten as it is now, whole."""
+
+    type: Literal["snapshot"] = "snapshot"
+    board: str = GLOBAL_BOARD
+    epoch: int = Field(ge=1, examples=[3])
+    rev: int = Field(ge=0, examples=[91])
+    top_10: list[TopEntry] = Field(max_length=10)
+    moves: dict[str, int] = Field(
+        default_factory=dict, description="places gained since the last snapshot, lost if negative"
+    )
+    reason: Reason = "scores"
+    timestamp: datetime
+    accepted_at: datetime | None = Field(
+        default=None, description="when the newest increment in it was accepted"
+    )
+
+
+class Heartbeat(Contract):
+    """The stream lives, and this is the newest position; another one means: reconnect."""
+
+    type: Literal["heartbeat"] = "heartbeat"
+    epoch: int = Field(ge=1, examples=[3])
+    rev: int = Field(ge=0, examples=[91])
+
+
+class Current(Contract):
+    """The answer to a `since` that is the newest already, in place of a snapshot."""
+
+    type: Literal["current"] = "current"
+    epoch: int = Field(ge=1, examples=[3])
+    rev: int = Field(ge=0, examples=[91])
+
+
+class StandingFrame(Contract):
+    """Where the owner of a private stream stands, whenever that changed."""
+
+    type: Literal["standing"] = "standing"
+    rank: int = Field(ge=1, examples=[12])
+    score: Total
+    user_id: UserId
+
+
+class Reconnect(Contract):
+    """This server is about to close; come back to another one, after so long."""
+
+    type: Literal["reconnect"] = "reconnect"
+    after_ms: int = Field(ge=0, examples=[1500])
+
+
+class Ping(Contract):
+    """What a client may send on a WebSocket, and all that it may."""
+
+    type: Literal["ping"] = "ping"
+
+
+class Pong(Contract):
+    """The answer to a ping."""
+
+    type: Literal["pong"] = "pong"
+
+
+ServerFrame = Snapshot | Heartbeat | Current | StandingFrame | Reconnect | Pong

@@ -1,0 +1,82 @@
+"""
+The relay: every committed batch reaches topic `score-updates` at least once.
+
+A fresh commit goes straight to Kafka; its outbox row is deleted when all acks are in. What a dead
+process left behind, or Kafka refused, the sweeper sends again when the row's lease has run out.
+Kafka being away never touches the accept path: the outbox grows, and drains when it is back.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import chain
+
+import structlog
+
+from libs.common import metrics
+from libs.common.batching import Lane
+from libs.common.contracts.topics import SCORE_UPDATES
+from libs.common.errors import Unavailable
+from libs.common.kafka import Publisher, PublishFailed, Record
+from services.score.domain import Change, Commit
+from services.score.usecases import Outbox
+
+MAX_GROUPED_COMMITS = 200
+MAX_WAITING_COMMITS = 2000
+SWEEP_SECONDS = 0.5
+SWEEP_LIMIT = 200
+
+_log = structlog.get_logger()
+
+
+class Relay:
+    """Publishes commits in groups, and sweeps up what was left."""
+
+    def __init__(self, publisher: Publisher, outbox: Outbox) -> None:
+        self._publisher = publisher
+        self._outbox = outbox
+        self._lane: Lane[Commit, None] = Lane(
+            self._publish, max_batch=MAX_GROUPED_COMMITS, max_waiting=MAX_WAITING_COMMITS
+        )
+
+    def offer(self, commit: Commit) -> None:
+        """Publish soon. With too many waiting, it is left to the sweeper: the outbox has it."""
+        if commit.changes:
+            with suppress(Unavailable):
+                self._lane.submit(commit)
+
+    async def run(self) -> None:
+        """Publish what is offered, for ever."""
+        await self._lane.run()
+
+    async def sweep(self) -> None:
+        """Publish what was left behind, for ever."""
+        while True:
+            try:
+                depth, age = await self._outbox.backlog()
+                metrics.OUTBOX_DEPTH.set(depth)
+                metrics.OUTBOX_AGE_SECONDS.set(age)
+                while commits := await self._outbox.claim(limit=SWEEP_LIMIT):
+                    await self._publish(commits)
+            except (PublishFailed, Unavailable) as error:
+                _log.warning("sweep_failed", error=type(error).__name__)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _publish(self, commits: Sequence[Commit]) -> list[None]:
+        await self._publisher.publish(list(chain.from_iterable(map(_records, commits))))
+        await self._outbox.forget([commit.batch_id for commit in commits])
+        return [None] * len(commits)
+
+
+def open_publisher(bootstrap: str) -> Publisher:
+    return Publisher(bootstrap, SCORE_UPDATES.name, client_id="score-relay")
+
+
+def _records(commit: Commit) -> list[Record]:
+    return [_record(change, commit.ledger_epoch) for change in commit.changes]
+
+
+def _record(change: Change, ledger_epoch: int) -> Record:
+    body = change.event(ledger_epoch).model_dump_json(by_alias=True)
+    headers = (("request_id", change.request_id.encode()),) if change.request_id else ()
+    return Record(change.user_id.encode(), body.encode(), headers)

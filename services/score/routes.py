@@ -1,0 +1,105 @@
+"""Calls from the other services; nothing here is public."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import BaseModel, Field
+
+from libs.common.contracts.scores import AnswerBatch, IncrementBatch, LedgerDigest, LedgerPage
+from libs.common.identity import ServiceDoor
+from libs.common.tokens import Verifier
+from services.score.usecases import AcceptIncrements, Books
+
+MAX_PAGE = 5000
+MAX_HISTORY_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the routes call."""
+
+    accept: AcceptIncrements
+    books: Books
+    contexts: Verifier
+    gateway_door: ServiceDoor
+    scoreboard_door: ServiceDoor
+
+
+class EpochOrder(BaseModel):
+    """Why a board begins anew; `after` is the largest epoch that the caller knows."""
+
+    board: str = Field(max_length=64)
+    region: str = Field(max_length=64)
+    reason: str = Field(max_length=64)
+    after: int = Field(default=0, ge=0)
+
+
+def parts(request: Request) -> Parts:
+    return cast(Parts, request.state.parts)
+
+
+PartsOf = Annotated[Parts, Depends(parts)]
+Authorization = Annotated[str | None, Header()]
+
+
+async def from_gateway(parts: PartsOf, authorization: Authorization = None) -> None:
+    await parts.gateway_door.admit(authorization)
+
+
+async def from_scoreboard(parts: PartsOf, authorization: Authorization = None) -> None:
+    await parts.scoreboard_door.admit(authorization)
+
+
+gateway = APIRouter(prefix="/internal", dependencies=[Depends(from_gateway)])
+scoreboard = APIRouter(prefix="/internal", dependencies=[Depends(from_scoreboard)])
+
+
+@gateway.post("/increments")
+async def increments(batch: IncrementBatch, parts: PartsOf) -> AnswerBatch:
+    """Count a batch; the answers come in its order."""
+    return AnswerBatch(items=await parts.accept.answer(batch.items))
+
+
+@gateway.get("/entries")
+async def entries(
+    parts: PartsOf,
+    x_user_context: Annotated[str, Header()],
+    before: Annotated[int, Query(ge=1)] = 2**53,
+    limit: Annotated[int, Query(ge=1, le=MAX_HISTORY_PAGE)] = 20,
+) -> dict[str, Any]:
+    """The ledger entries of the user whom the context names, newest first."""
+    claims = await parts.contexts.verify(x_user_context)
+    found = await parts.books.entries(claims.subject, before=before, limit=limit)
+    return {"entries": found, "next": str(found[-1]["seq"]) if len(found) == limit else ""}
+
+
+@scoreboard.get("/totals")
+async def totals(
+    parts: PartsOf,
+    after: Annotated[str, Query(max_length=64)] = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1000,
+) -> LedgerPage:
+    """A page of all users, by id: what a board is rebuilt from."""
+    return await parts.books.totals(after=after, limit=limit)
+
+
+@scoreboard.get("/top")
+async def top(parts: PartsOf, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> LedgerPage:
+    """The leaders as SQL orders them: what a board is compared with."""
+    return await parts.books.top(limit=limit)
+
+
+@scoreboard.get("/digest")
+async def digest(parts: PartsOf) -> LedgerDigest:
+    """Sums over all users."""
+    return await parts.books.digest()
+
+
+@scoreboard.post("/epochs")
+async def epochs(order: EpochOrder, parts: PartsOf) -> dict[str, int]:
+    """A new epoch for a board."""
+    epoch = await parts.books.next_epoch(
+        board=order.board, region=order.region, reason=order.reason, after=order.after
+    )
+    return {"epoch": epoch}

@@ -1,0 +1,1 @@
+"""What score keeps: the ledger in PostgreSQL, the rate limit in Redis."""

@@ -1,0 +1,229 @@
+"""
+Accepting increments: who sends it, may they, may they now, and then the ledger.
+
+A batch comes in and as many answers go out; a refusal of one item never touches another.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from libs.common import errors, metrics
+from libs.common.contracts.scores import Answer, Increment, LedgerDigest, LedgerPage
+from libs.common.errors import AppError
+from libs.common.tokens import Claims
+from services.score.domain import Commit, Decision, Entry, Outcome, Settled
+
+WRITE_PERMISSION = "scores:write"
+
+
+class Contexts(Protocol):
+    """Checks auth's word on a user."""
+
+    async def verify(self, token: str) -> Claims:
+        """Raises `Unauthenticated`."""
+        ...
+
+
+class Limiter(Protocol):
+    """Counts requests per user."""
+
+    async def take(self, users: Sequence[str]) -> list[Decision]:
+        """One request of each; a user may appear twice."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where increments are kept."""
+
+    def submit(self, key: str, item: Entry) -> asyncio.Future[Settled]:
+        """Commit soon; entries with the same `key` in this order. Raises `Unavailable`."""
+        ...
+
+
+class History(Protocol):
+    """What the ledger already holds."""
+
+    async def find(self, entries: Sequence[Entry]) -> list[Settled | None]:
+        """The stored answers to these keys; None where there is none. Raises `Unavailable`."""
+        ...
+
+
+class Books(Protocol):
+    """What others may read of the ledger."""
+
+    async def totals(self, *, after: str, limit: int) -> LedgerPage:
+        """Users after a cursor, by id."""
+        ...
+
+    async def top(self, *, limit: int) -> LedgerPage:
+        """The board as SQL orders it: score, then who reached it first, then the id's bytes."""
+        ...
+
+    async def digest(self) -> LedgerDigest:
+        """Sums over all users."""
+        ...
+
+    async def entries(self, user_id: str, *, before: int, limit: int) -> list[dict[str, Any]]:
+        """A user's entries, newest first, older than `before`."""
+        ...
+
+    async def next_epoch(self, *, board: str, region: str, reason: str, after: int) -> int:
+        """A number that no board had before; `after` is the largest that the caller knows."""
+        ...
+
+
+class Outbox(Protocol):
+    """Committed batches that Kafka has not acknowledged."""
+
+    async def claim(self, *, limit: int) -> list[Commit]:
+        """Take over batches whose publisher died; no two callers get the same one."""
+        ...
+
+    async def forget(self, batch_ids: Sequence[UUID]) -> None:
+        """Kafka has acknowledged these."""
+        ...
+
+    async def backlog(self) -> tuple[int, float]:
+        """How many wait, and the age of the oldest in seconds."""
+        ...
+
+
+class AcceptIncrements:
+    """Turns increments into ledger entries, and answers each."""
+
+    def __init__(
+        self,
+        contexts: Contexts,
+        limiter: Limiter,
+        ledger: Ledger,
+        history: History,
+        *,
+        max_increment: int,
+    ) -> None:
+        self._contexts = contexts
+        self._limiter = limiter
+        self._ledger = ledger
+        self._history = history
+        self._max_increment = max_increment
+        self._in_flight: dict[Entry, asyncio.Future[Settled]] = {}
+
+    async def answer(self, items: Sequence[Increment]) -> list[Answer]:
+        """One answer per increment, in order. Nothing is raised: a refusal is an answer."""
+        checked = await asyncio.gather(*(self._check(item) for item in items))
+        entries = dict.fromkeys(entry for entry in checked if isinstance(entry, Entry))
+        # A repetition of what is under way is no new request: it waits for the same answer.
+        joined = {e: self._in_flight[e] for e in entries if e in self._in_flight}
+        fresh = [e for e in entries if e not in joined]
+        decisions = dict(zip(fresh, await self._take(fresh), strict=True))
+        stored = await self._find([e for e in fresh if not decisions[e].allowed])
+        pending = {e: self._submit(e) for e in fresh if decisions[e].allowed}
+
+        answers = []
+        for entry in checked:
+            if isinstance(entry, AppError):
+                answer = _refused(entry)
+            elif entry in pending:
+                answer = await self._settle(entry, pending[entry], decisions[entry])
+                joined[entry] = pending.pop(entry)
+            elif entry in joined:
+                answer = _as_replay(await self._settle(entry, joined[entry], None))
+            elif (known := stored.get(entry)) is not None:
+                answer = _answer(entry, known, remaining=0)
+            else:
+                answer = _limited(entry, decisions[entry])
+            answers.append(answer)
+            result = answer.refusal or ("replayed" if answer.replayed else "accepted")
+            metrics.ANSWERS.labels(result).inc()
+        return answers
+
+    async def _check(self, item: Increment) -> Entry | AppError:
+        try:
+            claims = await self._contexts.verify(item.context)
+            if WRITE_PERMISSION not in claims.names("permissions"):
+                raise errors.Forbidden(f"this needs the permission {WRITE_PERMISSION}")
+            if item.score_increment > self._max_increment:
+                raise errors.InvalidRequest(
+                    f"score_increment must be an integer from 1 to {self._max_increment}"
+                )
+        except AppError as error:
+            return error
+        fingerprint = bytes.fromhex(item.fingerprint) if item.fingerprint else None
+        return Entry(
+            claims.subject, item.idempotency_key, item.score_increment, fingerprint, item.request_id
+        )
+
+    async def _take(self, entries: list[Entry]) -> list[Decision]:
+        return await self._limiter.take([e.user_id for e in entries]) if entries else []
+
+    async def _find(self, limited: list[Entry]) -> dict[Entry, Settled | None]:
+        """A retry of what was counted gets its answer, however often it is sent."""
+        if not limited:
+            return {}
+        try:
+            return dict(zip(limited, await self._history.find(limited), strict=True))
+        except errors.Unavailable:
+            return {}
+
+    def _submit(self, entry: Entry) -> asyncio.Future[Settled]:
+        try:
+            future = self._ledger.submit(entry.user_id, entry)
+        except errors.Unavailable as error:
+            future = asyncio.get_running_loop().create_future()
+            future.set_exception(error)
+            return future
+        self._in_flight[entry] = future
+        future.add_done_callback(lambda _: self._in_flight.pop(entry, None))
+        return future
+
+    async def _settle(
+        self, entry: Entry, future: asyncio.Future[Settled], decision: Decision | None
+    ) -> Answer:
+        try:
+            # Shielded: whoever stops waiting must not take the answer from the others.
+            settled = await asyncio.shield(future)
+        except AppError as error:
+            return _refused(error, entry.user_id)
+        return _answer(entry, settled, remaining=decision.remaining if decision else 0)
+
+
+def _answer(entry: Entry, settled: Settled, *, remaining: int) -> Answer:
+    match settled.outcome:
+        case Outcome.ACCEPTED | Outcome.REPLAYED:
+            return Answer(
+                user_id=entry.user_id,
+                new_score=settled.balance,
+                version=settled.version,
+                replayed=settled.outcome is Outcome.REPLAYED,
+                remaining=remaining,
+            )
+        case Outcome.KEY_REUSED:
+            reused = errors.KeyReused("this Idempotency-Key was used before with another body")
+            return _refused(reused, entry.user_id)
+        case Outcome.LIMIT_REACHED:
+            full = errors.ScoreLimitReached("the total would pass 2^53-1")
+            return _refused(full, entry.user_id)
+
+
+def _as_replay(answer: Answer) -> Answer:
+    return answer if answer.refusal else answer.model_copy(update={"replayed": True})
+
+
+def _limited(entry: Entry, decision: Decision) -> Answer:
+    return _refused(
+        errors.RateLimited(
+            "too many requests; the limit is per user",
+            retry_after_seconds=decision.retry_after_seconds,
+        ),
+        entry.user_id,
+    )
+
+
+def _refused(error: AppError, user_id: str = "") -> Answer:
+    return Answer(
+        user_id=user_id,
+        refusal=error.code,
+        detail=str(error),
+        retry_after_seconds=error.retry_after_seconds,
+    )
