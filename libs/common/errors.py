@@ -10,6 +10,13 @@ What can be refused, in the words of the domain; only `problems.py` knows HTTP.
     ├── Conflict                ├── ScoreLimitReached
     ├── RateLimited             too often; says when to come back
     └── Unavailable             not now; says when to come back, and nothing was lost
+
+And what can go wrong with Kafka, which no caller is ever told:
+
+    BrokerTrouble
+    ├── PublishFailed           not all records were acknowledged; send them all again
+    ├── LogGone                 a position to read from is not in the log: the broker lost data
+    └── BrokerUnavailable       no broker answers
 """
 
 
@@ -78,3 +85,19 @@ def refusal(code: str, detail: str, retry_after_seconds: float) -> AppError:
     if code in REFUSALS:
         return REFUSALS[code](detail)
     return Unavailable(detail, retry_after_seconds=retry_after_seconds or 1)
+
+
+class BrokerTrouble(Exception):
+    """Kafka did not do what it was asked; asking again is always safe."""
+
+
+class PublishFailed(BrokerTrouble):
+    """Not all records were acknowledged; some may be in the log. Send them all again."""
+
+
+class LogGone(BrokerTrouble):
+    """A position to read from is no longer (or not yet) in the log: the broker lost data."""
+
+
+class BrokerUnavailable(BrokerTrouble):
+    """No broker answers."""

@@ -8,7 +8,8 @@ aiokafka's defaults lose data (`acks=1`, auto-commit, reset to latest): every on
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import NamedTuple
@@ -27,6 +28,7 @@ from aiokafka.errors import (
 
 from libs.common import metrics
 from libs.common.contracts.topics import TOPICS
+from libs.common.errors import BrokerUnavailable, LogGone, PublishFailed
 
 ACK_DEADLINE_SECONDS = 30.0
 CLOSE_DEADLINE_SECONDS = 5.0
@@ -40,14 +42,6 @@ HEARTBEAT_MS = 3_000
 EMBEDDED_SEGMENT_BYTES = 1024 * 1024
 
 _log = structlog.get_logger()
-
-
-class PublishFailed(Exception):
-    """Not all records were acknowledged; some may be in the log. Send them all again."""
-
-
-class LogGone(Exception):
-    """A position to read from is no longer (or not yet) in the log: the broker lost data."""
 
 
 class Record(NamedTuple):
@@ -144,6 +138,17 @@ class Publisher:
         await _close(producer)
 
 
+@contextmanager
+def _broker_errors() -> Iterator[None]:
+    """aiokafka's errors in our words."""
+    try:
+        yield
+    except OffsetOutOfRangeError as error:
+        raise LogGone(str(error)) from error
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise BrokerUnavailable(type(error).__name__) from error
+
+
 Positions = Callable[[frozenset[int]], Awaitable[Mapping[int, int | None]]]
 """Where to read each partition from: an offset, or None for the beginning."""
 
@@ -177,8 +182,9 @@ class GroupReader:
         )
 
     async def open(self) -> None:
-        """Join the group. Raises `KafkaError` if no broker answers."""
-        await self._consumer.start()
+        """Join the group. Raises `BrokerUnavailable`."""
+        with _broker_errors():
+            await self._consumer.start()
         self._consumer.subscribe([self._topic], listener=_Assigned(self))
 
     async def close(self) -> None:
@@ -189,21 +195,21 @@ class GroupReader:
         return frozenset(tp.partition for tp in self._consumer.assignment())
 
     async def read(self, *, max_records: int, timeout_ms: int) -> list[Message]:
-        """What has come, in order within a partition. Raises `LogGone`."""
-        if self._failure is not None:
-            raise self._failure
-        try:
+        """
+        What has come, in order within a partition. Raises `LogGone`, `BrokerUnavailable`, or what
+        `positions` raised when partitions were assigned.
+        """
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        with _broker_errors():
             polled = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
-        except OffsetOutOfRangeError as error:
-            raise LogGone(f"{self._topic}: {error}") from error
         return [_message(record) for records in polled.values() for record in records]
 
-    def seek(self, partition: int, offset: int) -> None:
-        self._consumer.seek(TopicPartition(self._topic, partition), offset)
-
     async def locate(self) -> None:
-        """Go to where the state says, on every assigned partition."""
-        await self._locate(self._consumer.assignment())
+        """Go to where the state says, on every assigned partition. Raises what `positions` does."""
+        with _broker_errors():
+            await self._locate(self._consumer.assignment())
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Tell the group how far we are; a rebalance in between is no error."""
@@ -220,14 +226,21 @@ class GroupReader:
             _log.info("commit_skipped", topic=self._topic, error=type(error).__name__)
 
     async def lag(self) -> int:
-        """Records in the log that were not read yet; asks the broker, not our own fetcher."""
+        """
+        Records in the log that were not read yet; asks the broker, not our own fetcher, which may
+        hang in silence (aiokafka 1037). Raises `LogGone` or `BrokerUnavailable`.
+        """
         assigned = self._consumer.assignment()
         if not assigned:
             return 0
-        ends = await self._consumer.end_offsets(assigned)
         behind = 0
-        for tp, end in ends.items():
-            behind += max(0, end - await self._consumer.position(tp))
+        with _broker_errors():
+            ends = await self._consumer.end_offsets(assigned)
+            for tp, end in ends.items():
+                position = await self._consumer.position(tp)
+                if end < position:
+                    raise LogGone(f"{tp.topic}-{tp.partition} ends at {end}, before {position}")
+                behind += end - position
         metrics.CONSUMER_LAG.labels(self._topic).set(behind)
         return behind
 
@@ -275,22 +288,21 @@ class BroadcastReader:
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
 
-    async def open(self, *, partitions: int, from_newest: bool = True) -> None:
-        """Begin at the newest record of each partition, or at the end of the log."""
-        await self._consumer.start()
+    async def open(self, *, partitions: int) -> None:
+        """Begin at the newest record of each partition. Raises `BrokerUnavailable`."""
         tps = [TopicPartition(self._topic, number) for number in range(partitions)]
-        self._consumer.assign(tps)
-        starts = await self._consumer.beginning_offsets(tps)
-        ends = await self._consumer.end_offsets(tps)
+        with _broker_errors():
+            await self._consumer.start()
+            self._consumer.assign(tps)
+            starts = await self._consumer.beginning_offsets(tps)
+            ends = await self._consumer.end_offsets(tps)
         for tp in tps:
-            self._consumer.seek(tp, max(starts[tp], ends[tp] - 1) if from_newest else ends[tp])
+            self._consumer.seek(tp, max(starts[tp], ends[tp] - 1))
 
     async def read(self, *, max_records: int, timeout_ms: int) -> list[Message]:
-        """What has come. Raises `LogGone`."""
-        try:
+        """What has come. Raises `LogGone` or `BrokerUnavailable`."""
+        with _broker_errors():
             polled = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
-        except OffsetOutOfRangeError as error:
-            raise LogGone(f"{self._topic}: {error}") from error
         return [_message(record) for records in polled.values() for record in records]
 
     async def close(self) -> None:
@@ -298,13 +310,14 @@ class BroadcastReader:
 
 
 async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
-    """Where each partition of a topic ends now."""
+    """Where each partition of a topic ends now. Raises `BrokerUnavailable`."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=f"ends-{uuid4().hex[:8]}")
     try:
-        await consumer.start()
-        partitions = await _partitions(consumer, topic)
-        ends = await consumer.end_offsets([TopicPartition(topic, p) for p in partitions])
-        return {tp.partition: offset for tp, offset in ends.items()}
+        with _broker_errors():
+            await consumer.start()
+            partitions = await _partitions(consumer, topic)
+            ends = await consumer.end_offsets([TopicPartition(topic, p) for p in partitions])
+            return {tp.partition: offset for tp, offset in ends.items()}
     finally:
         await _close(consumer)
 

@@ -16,8 +16,8 @@ import structlog
 from libs.common import metrics
 from libs.common.batching import Lane
 from libs.common.contracts.topics import SCORE_UPDATES
-from libs.common.errors import Unavailable
-from libs.common.kafka import Publisher, PublishFailed, Record
+from libs.common.errors import PublishFailed, Unavailable
+from libs.common.kafka import Publisher, Record
 from services.score.domain import Change, Commit
 from services.score.usecases import Outbox
 

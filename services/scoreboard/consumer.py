@@ -1,0 +1,171 @@
+"""
+Reads `score-updates` as a member of the region's group, and keeps the board current.
+
+Every trouble has one of three answers: wait and repeat (Redis or Kafka away), go to where the
+board says (a newer board is shown), or build a new board (something was lost). If records wait
+and none was handled for 15 s, the process ends, and is started anew: aiokafka is known to hang.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from libs.common.contracts.topics import SCORE_UPDATES
+from libs.common.errors import BrokerTrouble, LogGone, Unavailable
+from libs.common.kafka import GroupReader, Message
+from services.scoreboard.usecases.announce import Announcer
+from services.scoreboard.usecases.apply import ApplyUpdates
+from services.scoreboard.usecases.audit import Audit
+from services.scoreboard.usecases.ports import BoardGone, BoardUnavailable, Gap
+from services.scoreboard.usecases.rebuild import Rebuild
+
+MAX_RECORDS = 2000
+READ_TIMEOUT_MS = 200
+RETRY_SECONDS = 0.5
+WATCH_SECONDS = 5.0
+STUCK_SECONDS = 15.0
+
+_log = structlog.get_logger()
+
+
+class Stuck(Exception):
+    """Records wait and nothing is handled."""
+
+
+class Consumer:
+    """One group member; `run` and `watch` are its two tasks."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        group: str,
+        member: str,
+        apply: ApplyUpdates,
+        announcer: Announcer,
+        audit: Audit,
+        rebuild: Rebuild,
+    ) -> None:
+        self._bootstrap = bootstrap
+        self._group = group
+        self._member = member
+        self._apply = apply
+        self._announcer = announcer
+        self._audit = audit
+        self._rebuild = rebuild
+        self._reader: GroupReader | None = None
+        self._log_gone: LogGone | None = None
+        self._handled = 0
+        self._waiting_for_redis = False
+
+    async def run(self) -> None:
+        """Read and apply, for ever."""
+        while True:
+            reader = GroupReader(
+                self._bootstrap,
+                SCORE_UPDATES.name,
+                group=self._group,
+                member=self._member,
+                positions=self._apply.locate,
+            )
+            try:
+                await reader.open()
+                self._reader = reader
+                self._audit.request()
+                await self._follow(reader)
+            except (BrokerTrouble, Unavailable, BoardUnavailable) as error:
+                _log.warning("consumer_restarts", error=type(error).__name__, detail=str(error))
+            finally:
+                self._reader = None
+                await reader.close()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def watch(self) -> None:
+        """Raise `Stuck` when nothing moves though it could."""
+        handled, moved_at = -1, 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            lag = await self._lag()
+            if lag == 0 or self._handled != handled or self._waiting_for_redis:
+                handled, moved_at = self._handled, loop.time()
+            elif loop.time() - moved_at >= STUCK_SECONDS:
+                raise Stuck(f"{lag} records wait, none was handled for {STUCK_SECONDS:.0f} s")
+
+    async def _follow(self, reader: GroupReader) -> None:
+        caught_up = False
+        while True:
+            try:
+                if self._log_gone is not None:
+                    error, self._log_gone = self._log_gone, None
+                    raise error
+                messages = await reader.read(max_records=MAX_RECORDS, timeout_ms=READ_TIMEOUT_MS)
+                # While catching up, what the board shows on the way is old news.
+                if not caught_up and reader.assigned and len(messages) < MAX_RECORDS:
+                    caught_up = True
+                    self._announcer.refresh()
+                if messages:
+                    await self._handle(reader, messages, announce=caught_up)
+            except BoardGone:
+                caught_up = False
+                await self._relocate(reader)
+            except LogGone as error:
+                _log.warning("log_gone", detail=str(error))
+                caught_up = False
+                await self._renew(reader, "log-lost")
+            except Gap as error:
+                _log.warning("redis_lost_writes", detail=str(error))
+                caught_up = False
+                await self._renew(reader, "redis-lost-writes")
+
+    async def _handle(
+        self, reader: GroupReader, messages: Sequence[Message], *, announce: bool
+    ) -> None:
+        reached = {message.partition: message.offset + 1 for message in messages}
+        values = [message.value for message in messages]
+        try:
+            while not await self._applied(values, reached, announce=announce):
+                self._waiting_for_redis = True
+                await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            if self._waiting_for_redis:
+                self._waiting_for_redis = False
+                self._audit.request()
+        self._handled += len(messages)
+        await reader.commit(reached)
+
+    async def _applied(
+        self, values: Sequence[bytes | None], reached: Mapping[int, int], *, announce: bool
+    ) -> bool:
+        try:
+            await self._apply.handle(values, reached, announce=announce)
+        except BoardUnavailable as error:
+            _log.warning("waiting_for_redis", error=str(error))
+            return False
+        return True
+
+    async def _relocate(self, reader: GroupReader) -> None:
+        """Another board is shown, or none is."""
+        try:
+            await reader.locate()
+        except BoardGone:
+            await self._renew(reader, "missing")
+
+    async def _renew(self, reader: GroupReader, reason: str) -> None:
+        await self._rebuild.run(reason)
+        try:
+            await reader.locate()
+        except BoardGone:
+            await asyncio.sleep(RETRY_SECONDS)  # another replica is building it
+
+    async def _lag(self) -> int:
+        if self._reader is None:
+            return 0
+        try:
+            return await self._reader.lag()
+        except LogGone as error:
+            self._log_gone = error
+        except BrokerTrouble:
+            pass
+        return 0

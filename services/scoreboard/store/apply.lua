@@ -1,0 +1,75 @@
+-- Keep the newest state of each user, and say whether the top ten changed.
+-- KEYS[1]  z     sorted set: member (16 hex digits of time, user id) -> minus points
+-- KEYS[2]  v     hash: user id -> "ledger_epoch version score held member"
+-- KEYS[3]  meta  hash: epoch, rev, top, users, versions, points_hi, points_lo, off:<partition>
+-- ARGV[1]  epoch the caller believes in
+-- ARGV[2]  number n of partitions, then n times: partition, offset expected, offset reached
+-- then per user: user id, score, ledger_epoch, version, member, held (1 or 0); a user once only
+-- Returns {'EPOCH'}                          another board is current: nothing was done
+--         {'GAP', partition, offset}         this Redis went back in time: read again from there
+--         {'OK', applied, rev}               the top ten is as it was
+--         {'OK', applied, rev, member, -points, …}   it changed
+local POINTS_BASE = 67108864 -- 2^26: sums of points in two halves, each exact in a double
+if redis.call('HGET', KEYS[3], 'epoch') ~= ARGV[1] then return {'EPOCH'} end
+
+local at = 3
+local offsets = {}
+for _ = 1, tonumber(ARGV[2]) do
+    local field, expected, reached = 'off:' .. ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    local stored = tonumber(redis.call('HGET', KEYS[3], field) or 0)
+    if stored < expected then return {'GAP', ARGV[at], stored} end
+    if reached > stored then
+        offsets[#offsets + 1] = field
+        offsets[#offsets + 1] = ARGV[at + 2]
+    end
+    at = at + 3
+end
+
+local users = {}
+for i = at, #ARGV, 6 do users[#users + 1] = ARGV[i] end
+local known = #users > 0 and redis.call('HMGET', KEYS[2], unpack(users)) or {}
+
+local removed, added, kept = {}, {}, {}
+local new_users, versions, points = 0, 0, 0
+for n, user in ipairs(users) do
+    local i = at + (n - 1) * 6
+    local score, ledger, version = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+    local member, held = ARGV[i + 4], ARGV[i + 5]
+    local old_ledger, old_version, old_score, old_held, old_member = 0, 0, 0, '1', ''
+    if known[n] then
+        local a, b, c, d, e = string.match(known[n], '^(%d+) (%d+) (%d+) (%d) (.*)$')
+        old_ledger, old_version, old_score, old_held, old_member = tonumber(a), tonumber(b), tonumber(c), d, e
+    end
+    if ledger > old_ledger or (ledger == old_ledger and version > old_version) then
+        if old_held == '0' then removed[#removed + 1] = old_member end
+        if held == '0' then
+            added[#added + 1] = string.format('%.0f', -score)
+            added[#added + 1] = member
+        end
+        kept[#kept + 1] = user
+        kept[#kept + 1] = table.concat({ARGV[i + 2], ARGV[i + 3], ARGV[i + 1], held, member}, ' ')
+        if not known[n] then new_users = new_users + 1 end
+        versions = versions + version - old_version
+        points = points + score - old_score
+    end
+end
+
+if #removed > 0 then redis.call('ZREM', KEYS[1], unpack(removed)) end
+if #added > 0 then redis.call('ZADD', KEYS[1], unpack(added)) end
+if #offsets > 0 then redis.call('HSET', KEYS[3], unpack(offsets)) end
+local rev = tonumber(redis.call('HGET', KEYS[3], 'rev'))
+if #kept == 0 then return {'OK', 0, rev} end
+
+redis.call('HSET', KEYS[2], unpack(kept))
+local high = math.floor(points / POINTS_BASE)
+redis.call('HINCRBY', KEYS[3], 'users', new_users)
+redis.call('HINCRBY', KEYS[3], 'versions', string.format('%.0f', versions))
+redis.call('HINCRBY', KEYS[3], 'points_hi', string.format('%.0f', high))
+redis.call('HINCRBY', KEYS[3], 'points_lo', string.format('%.0f', points - high * POINTS_BASE))
+
+local top = redis.call('ZRANGE', KEYS[1], 0, 9, 'WITHSCORES')
+local text = table.concat(top, ' ')
+if redis.call('HGET', KEYS[3], 'top') == text then return {'OK', #kept / 2, rev} end
+rev = redis.call('HINCRBY', KEYS[3], 'rev', 1)
+redis.call('HSET', KEYS[3], 'top', text)
+return {'OK', #kept / 2, rev, unpack(top)}

@@ -1,0 +1,218 @@
+"""
+The write side: apply batches, build boards, say where to read from.
+
+Keys of one board share a hash tag, so that a script finds them in one slot of a cluster:
+`{region:board:epoch}:z | :v | :meta`; `{region:board}:epoch` points to the current one.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from services.scoreboard.domain import Row, Top, chunks, user_of
+from services.scoreboard.usecases.ports import (
+    Applied,
+    BoardDigest,
+    BoardGone,
+    BoardUnavailable,
+    Gap,
+    Offsets,
+)
+
+SOCKET_TIMEOUT_SECONDS = 5.0
+MAX_ROWS_PER_CALL = 500
+UNFINISHED_TTL_SECONDS = 3600
+POINTS_BASE = 2**26
+
+_HERE = Path(__file__).parent
+
+
+class Keys:
+    """The names of one board's keys."""
+
+    def __init__(self, region: str, board: str) -> None:
+        self._name = f"{region}:{board}"
+        self.pointer = f"{{{self._name}}}:epoch"
+        self.lock = f"{{{self._name}}}:rebuild"
+
+    def of(self, epoch: int) -> tuple[str, str, str]:
+        """Sorted set, versions and meta of one epoch."""
+        tag = f"{{{self._name}:{epoch}}}"
+        return f"{tag}:z", f"{tag}:v", f"{tag}:meta"
+
+
+class RedisBoard:
+    """A board of one region; every method raises `BoardUnavailable` when Redis does not answer."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._apply = redis.register_script((_HERE / "apply.lua").read_text("utf-8"))
+        self._flip = redis.register_script((_HERE / "flip.lua").read_text("utf-8"))
+
+    async def current(self) -> int:
+        """The epoch of the current board; 0 if there is none."""
+        return int(await _asked(self._redis.get(self._keys.pointer)) or 0)
+
+    async def apply(self, epoch: int, rows: Sequence[Row], offsets: Offsets) -> Applied:
+        """Keep the newest states, and the offsets with them. Raises `BoardGone` or `Gap`."""
+        slices = list(chunks(rows, MAX_ROWS_PER_CALL)) or [rows]
+        applied = 0
+        top: Top | None = None
+        for number, part in enumerate(slices):
+            last = number == len(slices) - 1
+            done = await self._apply_slice(epoch, part, offsets if last else {})
+            applied += done.count
+            top = done.top or top
+        return Applied(applied, top)
+
+    async def offsets(self, epoch: int) -> Mapping[int, int]:
+        """The next offset to read, by partition, as kept beside the state."""
+        meta = await self._meta(epoch)
+        return {int(f[4:]): int(value) for f, value in meta.items() if f.startswith("off:")}
+
+    async def top(self, epoch: int) -> Top:
+        """The top ten as it was when `rev` was counted. Raises `BoardGone`."""
+        meta = await self._meta(epoch)
+        return Top(epoch, int(meta["rev"]), _entries(meta["top"].split()))
+
+    async def digest(self, epoch: int) -> BoardDigest:
+        """Sums over all users, kept with every change. Raises `BoardGone`."""
+        meta = await self._meta(epoch)
+        points = int(meta["points_hi"]) * POINTS_BASE + int(meta["points_lo"])
+        return BoardDigest(
+            int(meta["ledger_epoch"]), int(meta["users"]), points, int(meta["versions"])
+        )
+
+    async def rows(self, epoch: int, users: Sequence[str]) -> list[Row | None]:
+        """What the board holds of these users."""
+        _, versions, _ = self._keys.of(epoch)
+        stored = await _asked(self._redis.hmget(versions, list(users))) if users else []
+        return [_row(user, text) for user, text in zip(users, stored, strict=True)]
+
+    async def leaders(self, epoch: int, count: int) -> list[tuple[str, int]]:
+        """The first `count` users with their scores, in order."""
+        z, _, _ = self._keys.of(epoch)
+        found = await _asked(self._redis.zrange(z, 0, count - 1, withscores=True))
+        return [(user_of(member), -int(points)) for member, points in found]
+
+    async def server_changed(self, epoch: int) -> bool:
+        """Whether the board was built on another run of Redis, which may have kept less."""
+        meta = await self._meta(epoch)
+        return meta["run_id"] != await self._run_id()
+
+    # --- building a new one
+
+    async def lock(self, token: str, *, seconds: int) -> bool:
+        """Only one builder at a time; call again to keep the lock."""
+        mine = await _asked(self._redis.set(self._keys.lock, token, nx=True, ex=seconds))
+        if mine:
+            return True
+        if await _asked(self._redis.get(self._keys.lock)) != token:
+            return False
+        await _asked(self._redis.expire(self._keys.lock, seconds))
+        return True
+
+    async def unlock(self, token: str) -> None:
+        if await _asked(self._redis.get(self._keys.lock)) == token:
+            await _asked(self._redis.delete(self._keys.lock))
+
+    async def begin(self, epoch: int, ledger_epoch: int, offsets: Mapping[int, int]) -> None:
+        """An empty board that nobody sees yet; it vanishes in an hour unless finished."""
+        meta: dict[Any, Any] = {
+            "epoch": epoch,
+            "ledger_epoch": ledger_epoch,
+            "run_id": await self._run_id(),
+            "rev": 0,
+            "top": "",
+            **dict.fromkeys(("users", "versions", "points_hi", "points_lo"), 0),
+            **{f"off:{partition}": offset for partition, offset in offsets.items()},
+        }
+        await _asked(self._redis.hset(self._keys.of(epoch)[2], mapping=meta))
+        await self.keep_unfinished(epoch)
+
+    async def keep_unfinished(self, epoch: int) -> None:
+        """Give a board under construction another hour."""
+        for key in self._keys.of(epoch):
+            await _asked(self._redis.expire(key, UNFINISHED_TTL_SECONDS))
+
+    async def finish(self, epoch: int) -> bool:
+        """Show the new board and drop the old one; False if a newer one is shown already."""
+        for key in self._keys.of(epoch):
+            await _asked(self._redis.persist(key))
+        before = int(await _asked(self._flip([self._keys.pointer], [epoch])))
+        outdated = epoch if before < 0 else before
+        if outdated:
+            for key in self._keys.of(outdated):
+                await _asked(self._redis.unlink(key))
+        return before >= 0
+
+    async def check(self) -> None:
+        """Raise unless Redis answers."""
+        await _asked(self._redis.ping())
+
+    async def _apply_slice(self, epoch: int, rows: Sequence[Row], offsets: Offsets) -> Applied:
+        arguments: list[Any] = [epoch, len(offsets)]
+        for partition, (expected, reached) in offsets.items():
+            arguments += (partition, expected, reached)
+        for row in rows:
+            held = int(row.held)
+            arguments += (row.user_id, row.score, row.ledger_epoch, row.version, row.member, held)
+        answer = await _asked(self._apply(list(self._keys.of(epoch)), arguments))
+        match answer:
+            case ["EPOCH"]:
+                raise BoardGone(epoch)
+            case ["GAP", partition, offset]:
+                raise Gap(int(partition), int(offset))
+            case ["OK", applied, _]:
+                return Applied(int(applied), None)
+            case ["OK", applied, rev, *flat]:
+                return Applied(int(applied), Top(epoch, int(rev), _entries(flat)))
+            case _:
+                raise AssertionError(answer)
+
+    async def _meta(self, epoch: int) -> dict[str, str]:
+        meta = await _asked(self._redis.hgetall(self._keys.of(epoch)[2]))
+        if "epoch" not in meta:
+            raise BoardGone(epoch)
+        return cast(dict[str, str], meta)
+
+    async def _run_id(self) -> str:
+        info = await _asked(self._redis.info("server"))
+        return str(info["run_id"])
+
+
+def open_redis(url: str) -> Redis:
+    """A client that never repeats a command by itself; every caller here may."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=SOCKET_TIMEOUT_SECONDS,
+        socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+async def _asked(answer: Any) -> Any:
+    try:
+        return await answer
+    except (RedisError, OSError, TimeoutError) as error:
+        raise BoardUnavailable(type(error).__name__) from error
+
+
+def _entries(flat: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return tuple((user_of(member), -int(points)) for member, points in pairs)
+
+
+def _row(user: str, text: str | None) -> Row | None:
+    if text is None:
+        return None
+    ledger_epoch, version, score, held, member = text.split(" ", 4)
+    reached_us = int(member[: len(member) - len(user)], 16)
+    return Row(user, int(score), int(ledger_epoch), int(version), reached_us, held == "1")

@@ -1,0 +1,156 @@
+"""
+Anti-entropy: compare the board with the ledger for ever, repair what differs, and count it.
+
+Two sums agree, and all is well. They never agree while scores pour in; then users are compared one
+by one, a bounded number per round: a second after a page of the ledger was read, the board must
+have each of its versions or a newer one.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from libs.common import metrics
+from libs.common.errors import Unavailable
+from services.scoreboard.domain import Row
+from services.scoreboard.usecases.announce import Announcer
+from services.scoreboard.usecases.ports import (
+    AuditedBoard,
+    BoardGone,
+    BoardUnavailable,
+    Ledger,
+)
+from services.scoreboard.usecases.rebuild import Rebuild
+
+TRIES = 3
+SETTLE_SECONDS = 1.0
+PAGE_USERS = 1000
+PAGES_PER_ROUND = 20
+LEADERS = 100
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an audit found: users that differed, by how many points, and what was done."""
+
+    result: str  # equal, repaired or rebuilt
+    users: int = 0
+    points: int = 0
+
+
+class Audit:
+    """Compares, repairs, and asks for a new board where a repair is not enough."""
+
+    def __init__(
+        self,
+        board: AuditedBoard,
+        ledger: Ledger,
+        rebuild: Rebuild,
+        announcer: Announcer,
+        *,
+        interval_seconds: float,
+    ) -> None:
+        self._board = board
+        self._ledger = ledger
+        self._rebuild = rebuild
+        self._announcer = announcer
+        self._interval = interval_seconds
+        self._asked = asyncio.Event()
+        self._cursor = ""
+
+    def request(self) -> None:
+        """Audit soon: something happened that may have cost updates."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Audit at every interval and on request, for ever."""
+        while True:
+            try:
+                async with asyncio.timeout(self._interval):
+                    await self._asked.wait()
+            except TimeoutError:
+                pass
+            self._asked.clear()
+            try:
+                report = await self.once()
+            except (Unavailable, BoardUnavailable, BoardGone) as error:
+                _log.warning("audit_failed", error=type(error).__name__)
+                metrics.AUDITS.labels("unavailable").inc()
+                continue
+            metrics.AUDITS.labels(report.result).inc()
+            metrics.DRIFT_USERS.set(report.users)
+            metrics.DRIFT_POINTS.set(report.points)
+
+    async def once(self) -> Report:
+        """One audit. Raises `Unavailable`, `BoardUnavailable` or `BoardGone`."""
+        epoch = await self._board.current()
+        if await self._board.server_changed(epoch):
+            return await self._renew("redis-restarted")
+        seen = set()
+        for _ in range(TRIES):
+            ledger = await self._ledger.digest()
+            board = await self._board.digest(epoch)
+            if ledger.ledger_epoch != board.ledger_epoch:
+                return await self._renew("ledger-restored")
+            sums = (ledger.users, ledger.points, ledger.versions)
+            if sums == (board.users, board.points, board.versions):
+                return await self._compare_leaders(epoch)
+            seen.add(sums)
+            await asyncio.sleep(SETTLE_SECONDS)
+        whole = self._cursor == ""
+        report = await self._compare_users(epoch)
+        if len(seen) == 1 and report.result == "equal" and whole and self._cursor == "":
+            # Every user agrees, the ledger stands still, and yet the sums differ: the board
+            # holds somebody whom the ledger does not know.
+            return await self._renew("unknown-users")
+        return report
+
+    async def _compare_leaders(self, epoch: int) -> Report:
+        truth = await self._ledger.top(limit=LEADERS)
+        shown = await self._board.leaders(epoch, LEADERS)
+        after = await self._ledger.top(limit=LEADERS)
+        expected = [(row.user_id, row.score) for row in truth.rows]
+        if truth != after or shown == expected:
+            return Report("equal")
+        return await self._renew("leaders-differ")
+
+    async def _compare_users(self, epoch: int) -> Report:
+        truth = await self._next_rows()
+        await asyncio.sleep(SETTLE_SECONDS)
+        missing = []
+        points = 0
+        for start in range(0, len(truth), PAGE_USERS):
+            part = truth[start : start + PAGE_USERS]
+            held = await self._board.rows(epoch, [row.user_id for row in part])
+            for row, known in zip(part, held, strict=True):
+                if known is None or known.stamp < row.stamp:
+                    missing.append(row)
+                    points += abs(row.score - (known.score if known else 0))
+                elif known.stamp == row.stamp and known != row:
+                    return await self._renew("rows-differ")
+        if not missing:
+            return Report("equal")
+        _log.warning("board_repaired", users=len(missing), points=points)
+        done = await self._board.apply(epoch, missing, {})
+        if done.top is not None:
+            newest_us = max(row.reached_us for row in missing)
+            self._announcer.offer(done.top, accepted_us=newest_us)
+        return Report("repaired", len(missing), points)
+
+    async def _next_rows(self) -> list[Row]:
+        rows: list[Row] = []
+        for _ in range(PAGES_PER_ROUND):
+            page = await self._ledger.totals(after=self._cursor, limit=PAGE_USERS)
+            rows += [Row.of_ledger(row, page.ledger_epoch) for row in page.rows]
+            self._cursor = page.next
+            if not page.next:
+                break
+        return rows
+
+    async def _renew(self, reason: str) -> Report:
+        await self._rebuild.run(reason)
+        self._announcer.refresh()
+        return Report("rebuilt")

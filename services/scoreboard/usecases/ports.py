@@ -1,0 +1,139 @@
+"""What the use cases need from outside, in the words of the board."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from libs.common.contracts.scores import LedgerDigest, LedgerPage
+from services.scoreboard.domain import Row, Top
+
+Offsets = Mapping[int, tuple[int, int]]
+"""By partition: the offset that was reached before, and the one that is reached now."""
+
+
+class BoardUnavailable(Exception):
+    """Redis does not answer; nothing is known about the last call, and repeating it is safe."""
+
+
+class BoardGone(Exception):
+    """That epoch is not the current board any more, or was lost."""
+
+
+class Gap(Exception):
+    """Redis lost writes that it had acknowledged: it knows an older offset than we reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How many rows were news, and the top ten if it changed."""
+
+    count: int
+    top: Top | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoardDigest:
+    """Sums over all users of a board."""
+
+    ledger_epoch: int
+    users: int
+    points: int
+    versions: int
+
+
+class Board(Protocol):
+    """The board as updates see it. Every method raises `BoardUnavailable`."""
+
+    async def current(self) -> int:
+        """The epoch of the board that is shown; 0 if there is none."""
+        ...
+
+    async def apply(self, epoch: int, rows: Sequence[Row], offsets: Offsets) -> Applied:
+        """Keep the newest states, and the offsets with them. Raises `BoardGone` or `Gap`."""
+        ...
+
+    async def offsets(self, epoch: int) -> Mapping[int, int]:
+        """The next offset to read, by partition. Raises `BoardGone`."""
+        ...
+
+    async def top(self, epoch: int) -> Top:
+        """The top ten. Raises `BoardGone`."""
+        ...
+
+
+class AuditedBoard(Board, Protocol):
+    """The board as an auditor sees it."""
+
+    async def digest(self, epoch: int) -> BoardDigest:
+        """Sums over all users. Raises `BoardGone`."""
+        ...
+
+    async def leaders(self, epoch: int, count: int) -> list[tuple[str, int]]:
+        """The first users with their scores."""
+        ...
+
+    async def rows(self, epoch: int, users: Sequence[str]) -> list[Row | None]:
+        """What the board holds of these users."""
+        ...
+
+    async def server_changed(self, epoch: int) -> bool:
+        """Whether Redis was restarted since this board was built. Raises `BoardGone`."""
+        ...
+
+
+class BoardBuilder(Board, Protocol):
+    """The board as a builder sees it."""
+
+    async def lock(self, token: str, *, seconds: int) -> bool:
+        """Be the only builder, or stay it."""
+        ...
+
+    async def unlock(self, token: str) -> None: ...
+
+    async def begin(self, epoch: int, ledger_epoch: int, offsets: Mapping[int, int]) -> None:
+        """An empty board that nobody sees yet."""
+        ...
+
+    async def keep_unfinished(self, epoch: int) -> None:
+        """Not abandoned: keep it for another hour."""
+        ...
+
+    async def finish(self, epoch: int) -> bool:
+        """Show it and drop the old one; False if a newer one is shown already."""
+        ...
+
+
+class Ledger(Protocol):
+    """The truth, as score tells it. Every method raises `Unavailable`."""
+
+    async def totals(self, *, after: str, limit: int) -> LedgerPage: ...
+
+    async def top(self, *, limit: int) -> LedgerPage: ...
+
+    async def digest(self) -> LedgerDigest: ...
+
+    async def next_epoch(self, *, reason: str, after: int) -> int: ...
+
+
+class Log(Protocol):
+    """The topic that updates come on."""
+
+    async def ends(self) -> Mapping[int, int]:
+        """The next offset of each partition; empty if no broker answers."""
+        ...
+
+
+class Parking(Protocol):
+    """Where messages go that nobody can read."""
+
+    async def park(self, value: bytes | None, reason: str) -> None:
+        """Keep it for a person. Raises `TooManyParked` over budget."""
+        ...
+
+
+class Announcements(Protocol):
+    """How everybody learns of a new top ten."""
+
+    async def publish(self, top: Top, moves: Mapping[str, int]) -> None:
+        """Raises `PublishFailed` from the door to Kafka."""
+        ...

@@ -1,0 +1,74 @@
+"""
+A new board from the ledger, while the old one is still shown.
+
+The same path for the first start, an empty or outdated Redis, a broker that lost its log, and a
+ledger that was restored: new epoch, note where the log ends, copy all users, show it. Whatever
+was committed after a page was read comes on the log after the noted end, and versions settle
+what came twice.
+"""
+
+from uuid import uuid4
+
+import structlog
+
+from libs.common import metrics
+from libs.common.clock import Clock
+from services.scoreboard.domain import Row
+from services.scoreboard.usecases.ports import BoardBuilder, Ledger, Log
+
+PAGE_USERS = 5000
+LOCK_SECONDS = 60
+
+_log = structlog.get_logger()
+
+
+class Rebuild:
+    """Builds a board; of several replicas, one does."""
+
+    def __init__(self, board: BoardBuilder, ledger: Ledger, log: Log, clock: Clock) -> None:
+        self._board = board
+        self._ledger = ledger
+        self._log = log
+        self._clock = clock
+
+    async def run(self, reason: str) -> bool:
+        """
+        Show a new board; False if another replica is at it, or has shown a newer one.
+
+        Raises `Unavailable` or `BoardUnavailable`; the old board stays, and a later call begins
+        anew.
+        """
+        token = uuid4().hex
+        if not await self._board.lock(token, seconds=LOCK_SECONDS):
+            return False
+        try:
+            started = self._clock.monotonic()
+            before = await self._board.current()
+            epoch = await self._ledger.next_epoch(reason=reason, after=before)
+            _log.info("rebuild_started", reason=reason, epoch=epoch)
+            users = await self._copy(epoch, token)
+            shown = await self._board.finish(epoch)
+            seconds = self._clock.monotonic() - started
+        finally:
+            await self._board.unlock(token)
+        metrics.REBUILDS.labels(reason).inc()
+        metrics.REBUILD_SECONDS.set(seconds)
+        _log.info("rebuild_finished", epoch=epoch, users=users, seconds=round(seconds, 3))
+        return shown
+
+    async def _copy(self, epoch: int, token: str) -> int:
+        ends = await self._log.ends()
+        digest = await self._ledger.digest()
+        await self._board.begin(epoch, digest.ledger_epoch, ends)
+        users = 0
+        after = ""
+        while True:
+            page = await self._ledger.totals(after=after, limit=PAGE_USERS)
+            rows = [Row.of_ledger(row, page.ledger_epoch) for row in page.rows]
+            await self._board.apply(epoch, rows, {})
+            users += len(rows)
+            if not page.next:
+                return users
+            after = page.next
+            await self._board.lock(token, seconds=LOCK_SECONDS)
+            await self._board.keep_unfinished(epoch)
