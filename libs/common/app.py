@@ -113,7 +113,7 @@ class RequestRecord:
         method = scope["method"] if route != "unmatched" else "any"
         metrics.REQUESTS.labels(self._service, method, route, status).inc()
         metrics.REQUEST_SECONDS.labels(self._service, route).observe(seconds)
-        if status >= 400:
+        if status >= 400 and route != "/readyz":  # that is an answer, and asked for again and again
             _log.info("request_refused", method=method, route=route, status=status)
 
 

@@ -19,12 +19,17 @@ from libs.common.tokens import Audience, KeySet, TokenType, Verifier, bearer
 ISSUER = "live-scoreboard-auth"
 TIMEOUT_SECONDS = 2.0
 RENEW_BEFORE_SECONDS = 60.0
+RETRY_SECONDS = 10.0
+
+# Below uvicorn's 5 s: a connection that the other side closes while we write loses the request.
+KEEPALIVE_SECONDS = 4.0
 
 
 def open_session() -> aiohttp.ClientSession:
-    """A connection pool for calls to the other services."""
+    """A connection pool for calls to the other services; it carries no cookies between users."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=30),
+        connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=KEEPALIVE_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
     )
 
@@ -46,15 +51,27 @@ class ServiceIdentity:
         self._clock = clock
         self._token = ""
         self._renew_at = float("-inf")
+        self._ends_at = float("-inf")
         self._lock = asyncio.Lock()
 
     async def headers(self) -> dict[str, str]:
         """The header that proves who calls. Raises `Unavailable` if auth gives no token."""
-        if self._clock.monotonic() >= self._renew_at:
+        now = self._clock.monotonic()
+        # While one caller renews, the others go on with the old token, if it is still good.
+        if now >= self._renew_at and not (self._lock.locked() and now < self._ends_at):
             async with self._lock:
                 if self._clock.monotonic() >= self._renew_at:
-                    await self._renew()
+                    await self._renew_or_keep()
         return {"Authorization": f"Bearer {self._token}"}
+
+    async def _renew_or_keep(self) -> None:
+        try:
+            await self._renew()
+        except Unavailable:
+            # Auth may be away for a while: the old token is as good as before, until it ends.
+            if self._clock.monotonic() >= self._ends_at:
+                raise
+            self._renew_at = self._clock.monotonic() + RETRY_SECONDS
 
     async def _renew(self) -> None:
         try:
@@ -68,7 +85,8 @@ class ServiceIdentity:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unavailable("auth does not answer") from error
         self._token = body["access_token"]
-        self._renew_at = self._clock.monotonic() + body["expires_in"] - RENEW_BEFORE_SECONDS
+        self._ends_at = self._clock.monotonic() + body["expires_in"]
+        self._renew_at = self._ends_at - RENEW_BEFORE_SECONDS
 
 
 class ServiceDoor:

@@ -199,11 +199,18 @@ class GroupReader:
         What has come, in order within a partition. Raises `LogGone`, `BrokerUnavailable`, or what
         `positions` raised when partitions were assigned.
         """
+        polled: Mapping[TopicPartition, Sequence[object]] = {}
+        try:
+            with _broker_errors():
+                polled = await self._consumer.getmany(
+                    timeout_ms=timeout_ms, max_records=max_records
+                )
+        except BrokerUnavailable:
+            if self._failure is None:
+                raise
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
-        with _broker_errors():
-            polled = await self._consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
         return [_message(record) for records in polled.values() for record in records]
 
     async def locate(self) -> None:

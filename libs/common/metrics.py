@@ -79,6 +79,9 @@ FRAMES = Counter(
     ["result"],
 )
 CLOSES = Counter("notification_closes_total", "Streams closed by us, by code", ["code"])
+UNREADABLE_SNAPSHOTS = Counter(
+    "notification_unreadable_snapshots_total", "Records that were no snapshot, and were skipped"
+)
 FRESHNESS_SECONDS = Histogram(
     "notification_freshness_seconds",
     "From the acceptance of an increment until its snapshot was handed to the sockets",

@@ -110,11 +110,14 @@ def install(app: FastAPI) -> None:
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         _log.error("request_failed", exc_info=error)
+        request_id = _request_id(request)
         return problem(
             500,
             "internal-error",
             "something went wrong here; the request id finds it in our logs",
-            request_id=_request_id(request),
+            request_id=request_id,
+            # Starlette answers this outside of all middleware, so nobody else adds them.
+            headers={"x-request-id": request_id, "x-content-type-options": "nosniff"},
         )
 
     app.add_exception_handler(errors.AppError, refused)

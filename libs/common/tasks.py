@@ -6,8 +6,10 @@ A dead consumer behind a live port looks healthy to every probe; a process that 
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -41,6 +43,38 @@ def spawn(work: Coroutine[Any, Any, Any], owned: set[asyncio.Task[Any]], *, name
     task = asyncio.create_task(work, name=name)  # noqa: TID251
     owned.add(task)
     task.add_done_callback(owned.discard)
+
+
+@contextmanager
+def on_stop(call: Callable[[], None]) -> Generator[None]:
+    """
+    While the block runs, have the loop `call` when the process is told to stop (SIGTERM, SIGINT).
+
+    That is before uvicorn waits for open requests, and so the moment to let long polls and streams
+    go. Outside the main thread there are no signals, and nothing is called.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(call)
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+        elif handler is signal.SIG_DFL:
+            signal.signal(number, handler)
+            signal.raise_signal(number)
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def watch_loop_lag(service: str) -> None:

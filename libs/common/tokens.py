@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -26,7 +27,7 @@ MIN_REFRESH_SECONDS = 30.0
 CACHED_TOKENS = 100_000
 
 _KID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
-_REQUIRED = ["iss", "aud", "sub", "iat", "exp", "jti"]
+_REQUIRED = ["iss", "aud", "sub", "iat", "exp"]
 
 _log = structlog.get_logger()
 
@@ -108,7 +109,12 @@ class KeySet:
 
 
 class Verifier:
-    """Checks tokens of one kind, from one issuer, for one audience."""
+    """
+    Checks tokens of one kind, from one issuer, for one audience.
+
+    `token_type` is None for a foreign issuer: then `typ` is free, and a token without `jti` (Entra
+    and Auth0 write none by default) is named by its hash.
+    """
 
     def __init__(
         self,
@@ -124,6 +130,7 @@ class Verifier:
         self._issuer = issuer
         self._audience = audience
         self._type = token_type
+        self._required = [*_REQUIRED, "jti"] if token_type else _REQUIRED
         self._algorithm = algorithm
         self._verified: TLRUCache[str, Claims] = TLRUCache(
             CACHED_TOKENS,
@@ -155,11 +162,11 @@ class Verifier:
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=LEEWAY_SECONDS,
-                options={"require": _REQUIRED, "enforce_minimum_key_length": True},
+                options={"require": self._required, "enforce_minimum_key_length": True},
             )
             claims = Claims(
                 subject=str(raw["sub"]),
-                jti=str(raw["jti"]),
+                jti=str(raw.get("jti") or sha256(token.encode()).hexdigest()),
                 issued_at=datetime.fromtimestamp(raw["iat"], UTC),
                 expires_at=datetime.fromtimestamp(raw["exp"], UTC),
                 raw=raw,

@@ -118,7 +118,7 @@ def moves(before: Top | None, after: Top) -> Mapping[str, int]:
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # slots and Generic do not go together before Python 3.12
 class Throttle(Generic[Value]):
     """
     At most one emission per window, never late for the first, and always the newest.

@@ -18,11 +18,11 @@ from libs.common.contracts.values import GLOBAL_BOARD, Contract, Total, UserId
 class CloseCode(IntEnum):
     """Why a WebSocket was closed. 4000-4499: reconnect. 4500-4999: do not."""
 
+    INVALID_TEXT = 1007  # RFC 6455: a text that is not UTF-8
     DRAINING = 4000
     STALLED = 4001
     SESSION_EXPIRED = 4002  # reconnect with a new ticket
     REVOKED = 4500
-    TOO_MANY = 4501
     PROTOCOL_ERROR = 4502
 
 

@@ -30,7 +30,7 @@ for i = at, #ARGV, 6 do users[#users + 1] = ARGV[i] end
 local known = #users > 0 and redis.call('HMGET', KEYS[2], unpack(users)) or {}
 
 local removed, added, kept = {}, {}, {}
-local new_users, versions, points = 0, 0, 0
+local new_users, versions, high, low = 0, 0, 0, 0
 for n, user in ipairs(users) do
     local i = at + (n - 1) * 6
     local score, ledger, version = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
@@ -50,7 +50,8 @@ for n, user in ipairs(users) do
         kept[#kept + 1] = table.concat({ARGV[i + 2], ARGV[i + 3], ARGV[i + 1], held, member}, ' ')
         if not known[n] then new_users = new_users + 1 end
         versions = versions + version - old_version
-        points = points + score - old_score
+        high = high + math.floor(score / POINTS_BASE) - math.floor(old_score / POINTS_BASE)
+        low = low + score % POINTS_BASE - old_score % POINTS_BASE
     end
 end
 
@@ -61,11 +62,10 @@ local rev = tonumber(redis.call('HGET', KEYS[3], 'rev'))
 if #kept == 0 then return {'OK', 0, rev} end
 
 redis.call('HSET', KEYS[2], unpack(kept))
-local high = math.floor(points / POINTS_BASE)
 redis.call('HINCRBY', KEYS[3], 'users', new_users)
 redis.call('HINCRBY', KEYS[3], 'versions', string.format('%.0f', versions))
 redis.call('HINCRBY', KEYS[3], 'points_hi', string.format('%.0f', high))
-redis.call('HINCRBY', KEYS[3], 'points_lo', string.format('%.0f', points - high * POINTS_BASE))
+redis.call('HINCRBY', KEYS[3], 'points_lo', string.format('%.0f', low))
 
 local top = redis.call('ZRANGE', KEYS[1], 0, 9, 'WITHSCORES')
 local text = table.concat(top, ' ')

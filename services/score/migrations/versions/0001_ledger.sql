@@ -77,7 +77,8 @@ CREATE AGGREGATE score.capped_sum(start bigint, delta bigint) (
 
 -- Append a batch of increments, in the order given, in one transaction with totals and outbox.
 -- Returns one row per item: outcome is accepted | replayed | key_reused | limit_reached; for the
--- first two, version and balance are those of the entry, today and at any later replay.
+-- first two, version and balance are those of the entry, today and at any later replay. A key that
+-- met the limit meets it for the whole batch; nothing is stored of it, so a later batch may pass.
 CREATE FUNCTION score.append_increments(
     p_batch uuid, p_users text[], p_keys text[], p_deltas bigint[], p_hashes bytea[],
     p_fingerprints bytea[], p_requests text[]
@@ -141,10 +142,9 @@ BEGIN
         FROM accepted a HAVING count(*) > 0
     )
     SELECT i.ord,
-           CASE WHEN coalesce(k.request_hash, f.hash) <> i.hash THEN 'key_reused'
-                WHEN k.ord IS NOT NULL THEN 'replayed'
-                WHEN NOT f.counts THEN 'limit_reached'
-                WHEN i.nth > 1 THEN 'replayed'
+           CASE WHEN k.ord IS NULL AND NOT f.counts THEN 'limit_reached'
+                WHEN coalesce(k.request_hash, f.hash) <> i.hash THEN 'key_reused'
+                WHEN k.ord IS NOT NULL OR i.nth > 1 THEN 'replayed'
                 ELSE 'accepted' END,
            coalesce(k.version, a.version), coalesce(k.balance_after, a.balance),
            coalesce(a.held, false), coalesce(k.created_at, a.at)

@@ -1,0 +1,209 @@
+"""One suite for the board in memory and the board in Redis."""
+
+from collections.abc import AsyncIterator
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from libs.common.contracts.values import MAX_TOTAL
+from services.scoreboard.domain import Row, Top, in_order, newest
+from services.scoreboard.store.board import Keys, RedisBoard, open_redis
+from services.scoreboard.usecases.ports import (
+    AuditedBoard,
+    BoardBuilder,
+    BoardDigest,
+    BoardGone,
+    Gap,
+)
+from tests.fakes import MemoryBoard
+
+_epochs = count(1)
+
+
+class Board(AuditedBoard, BoardBuilder):
+    """All that a board does."""
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def board(request: pytest.FixtureRequest) -> AsyncIterator[Board]:
+    if request.param == "memory":
+        yield MemoryBoard()  # type: ignore[misc]
+        return
+    redis = open_redis(request.getfixturevalue("redis_url"))
+    yield RedisBoard(redis, Keys("local", "global"))  # type: ignore[misc]
+    await redis.aclose()
+
+
+async def shown(board: Board, *rows: Row) -> int:
+    epoch = next(_epochs)
+    await board.begin(epoch, 1, {0: 100})
+    await board.apply(epoch, rows, {})
+    assert await board.finish(epoch)
+    return epoch
+
+
+def row(user: str, score: int, version: int = 1, at: int = 0, **more: bool | int) -> Row:
+    return Row(user, score, int(more.get("ledger", 1)), version, at, bool(more.get("held", False)))
+
+
+async def test_there_is_no_board_at_first(board: Board) -> None:
+    assert await board.current() == 0
+    with pytest.raises(BoardGone):
+        await board.top(0)
+
+
+async def test_leaders_are_first_and_the_earliest_wins_a_tie(board: Board) -> None:
+    epoch = await shown(
+        board, row("late", 10, at=9), row("early", 10, at=3), row("b", 5, at=1), row("a", 5, at=1)
+    )
+    order = [user for user, _ in await board.leaders(epoch, 10)]
+    assert order == ["early", "late", "a", "b"]
+
+
+async def test_scores_up_to_the_limit_are_exact(board: Board) -> None:
+    epoch = await shown(board, row("a", MAX_TOTAL), row("b", MAX_TOTAL - 1))
+    assert await board.leaders(epoch, 2) == [("a", MAX_TOTAL), ("b", MAX_TOTAL - 1)]
+    assert (await board.digest(epoch)).points == 2 * MAX_TOTAL - 1
+
+
+async def test_an_older_version_changes_nothing(board: Board) -> None:
+    epoch = await shown(board, row("a", 10, version=5))
+    done = await board.apply(epoch, [row("a", 99, version=4), row("a2", 1)], {})
+    assert done.count == 1
+    assert (await board.leaders(epoch, 1)) == [("a", 10)]
+
+
+async def test_a_later_ledger_epoch_beats_a_larger_version(board: Board) -> None:
+    epoch = await shown(board, row("a", 10, version=5))
+    await board.apply(epoch, [row("a", 3, version=2, ledger=2)], {})
+    assert (await board.leaders(epoch, 1)) == [("a", 3)]
+
+
+async def test_a_score_can_fall_and_the_eleventh_comes_back(board: Board) -> None:
+    epoch = await shown(board, *(row(f"u{n:02}", 100 - n) for n in range(11)))
+    done = await board.apply(epoch, [row("u00", 1, version=2)], {})
+    assert done.top is not None
+    assert [user for user, _ in done.top.entries] == [f"u{n:02}" for n in range(1, 11)]
+
+
+async def test_who_is_held_is_counted_but_not_shown_and_returns_to_the_same_rank(
+    board: Board,
+) -> None:
+    epoch = await shown(board, row("a", 3, at=1), row("b", 2, at=1), row("c", 2, at=2))
+    await board.apply(epoch, [row("b", 2, version=2, at=1, held=True)], {})
+    assert [u for u, _ in await board.leaders(epoch, 9)] == ["a", "c"]
+    assert await board.digest(epoch) == BoardDigest(1, 3, 7, 4)
+    await board.apply(epoch, [row("b", 2, version=3, at=1)], {})
+    assert [u for u, _ in await board.leaders(epoch, 9)] == ["a", "b", "c"]
+
+
+async def test_rev_counts_changes_of_the_top_ten_only(board: Board) -> None:
+    epoch = await shown(board, *(row(f"u{n:02}", 100 + n) for n in range(10)))
+    before = (await board.top(epoch)).rev
+    assert (await board.apply(epoch, [row("low", 1)], {})).top is None
+    changed = await board.apply(epoch, [row("low", 999, version=2)], {})
+    assert changed.top is not None
+    assert changed.top.position == (epoch, before + 1)
+    assert await board.top(epoch) == Top(epoch, before + 1, changed.top.entries)
+
+
+async def test_offsets_are_kept_with_the_state_and_never_fall(board: Board) -> None:
+    epoch = await shown(board)
+    assert await board.offsets(epoch) == {0: 100}
+    await board.apply(epoch, [row("a", 1)], {0: (100, 110), 3: (0, 7)})
+    await board.apply(epoch, [], {0: (100, 105)})  # a zombie, far behind
+    assert await board.offsets(epoch) == {0: 110, 3: 7}
+
+
+async def test_a_state_that_went_back_in_time_is_noticed(board: Board) -> None:
+    epoch = await shown(board)
+    with pytest.raises(Gap):
+        await board.apply(epoch, [row("a", 1)], {0: (120, 130)})
+    assert await board.leaders(epoch, 1) == []
+
+
+async def test_a_board_that_was_replaced_takes_nothing(board: Board) -> None:
+    old = await shown(board, row("a", 1))
+    new = await shown(board, row("a", 2))
+    assert await board.current() == new
+    with pytest.raises(BoardGone):
+        await board.apply(old, [row("a", 3, version=9)], {})
+
+
+async def test_an_older_board_is_never_shown_after_a_newer(board: Board) -> None:
+    old, new = next(_epochs), next(_epochs)
+    for epoch in (old, new):
+        await board.begin(epoch, 1, {})
+    assert await board.finish(new)
+    assert not await board.finish(old)
+    assert await board.current() == new
+
+
+async def test_only_one_builder_holds_the_lock(board: Board) -> None:
+    assert await board.lock("one", seconds=60)
+    assert await board.lock("one", seconds=60)
+    assert not await board.lock("two", seconds=60)
+    await board.unlock("two")
+    assert not await board.lock("two", seconds=60)
+    await board.unlock("one")
+    assert await board.lock("two", seconds=60)
+
+
+async def test_rows_come_back_as_they_went_in(board: Board) -> None:
+    rows = [row("a", 7, version=3, at=12), row("weird|user:id", 5, at=2**50, held=True)]
+    epoch = await shown(board, *rows)
+    assert await board.rows(epoch, ["a", "nobody", "weird|user:id"]) == [rows[0], None, rows[1]]
+    assert await board.rows(epoch, []) == []
+
+
+_rows = st.lists(
+    st.builds(
+        Row,
+        user_id=st.sampled_from([f"user{n}" for n in range(14)]),
+        score=st.integers(0, 3),
+        ledger_epoch=st.integers(1, 2),
+        version=st.integers(1, 6),
+        reached_us=st.integers(0, 3),
+        held=st.booleans(),
+    ),
+    max_size=40,
+    # A version has one content: that is what the ledger promises.
+    unique_by=lambda r: (r.user_id, r.ledger_epoch, r.version),
+)
+
+
+@st.composite
+def _deliveries(draw: st.DrawFn) -> tuple[list[Row], list[list[Row]]]:
+    """Rows, and the batches in which they arrive: repeated, shuffled and cut at random."""
+    rows = draw(_rows)
+    repeated = rows + draw(st.lists(st.sampled_from(rows), max_size=20)) if rows else []
+    shuffled = draw(st.permutations(repeated))
+    size = draw(st.integers(1, 10))
+    return rows, [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(deliveries=_deliveries())
+async def test_duplicated_shuffled_and_sliced_updates_give_the_same_board(
+    board: Board, deliveries: tuple[list[Row], list[list[Row]]]
+) -> None:
+    rows, batches = deliveries
+    truth = in_order(newest(rows))
+    epoch = await shown(board)
+    revs = []
+    for batch in batches:
+        done = await board.apply(epoch, newest(batch), {})
+        if done.top:
+            revs.append(done.top.rev)
+    expected = [(r.user_id, r.score) for r in truth]
+    assert await board.leaders(epoch, 100) == expected
+    assert list((await board.top(epoch)).entries) == expected[:10]
+    assert revs == sorted(set(revs))
+    kept = newest(rows)
+    sums = (len(kept), sum(r.score for r in kept), sum(r.version for r in kept))
+    digest = await board.digest(epoch)
+    assert (digest.users, digest.points, digest.versions) == sums

@@ -1,0 +1,216 @@
+"""In-memory twins of the stores; each passes the suite of the real one (`tests/contract`)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from libs.common.contracts.scores import LedgerDigest, LedgerPage, LedgerRow
+from libs.common.contracts.values import MAX_TOTAL
+from services.score.domain import Change, Commit, Entry, Outcome, Settled
+from services.scoreboard.domain import TOP_SIZE, Row, Top, in_order
+from services.scoreboard.usecases.ports import (
+    Applied,
+    BoardDigest,
+    BoardGone,
+    BoardUnavailable,
+    Gap,
+    Offsets,
+)
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class MemoryLedger:
+    """The ledger as a list: what `score.append_increments` promises, one entry at a time."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, LedgerRow] = {}
+        self.answers: dict[tuple[str, str], tuple[Entry, Settled]] = {}
+        self.ledger_epoch = 1
+        self._now = START
+        self._epoch = 0
+
+    async def append(self, entries: Sequence[Entry]) -> Commit:
+        refused: set[tuple[str, str]] = set()
+        judged = [(self._append(entry, refused), self._now) for entry in entries]
+        changes = [
+            Change(e.user_id, s.balance, s.version, at, "increment", False, e.request_id)
+            for e, (s, at) in zip(entries, judged, strict=True)
+            if s.outcome is Outcome.ACCEPTED
+        ]
+        settled = [answer for answer, _ in judged]
+        return Commit(uuid4(), self.ledger_epoch, settled, changes)
+
+    async def find(self, entries: Sequence[Entry]) -> list[Settled | None]:
+        return [self._stored(entry) for entry in entries]
+
+    async def totals(self, *, after: str, limit: int) -> LedgerPage:
+        users = sorted(user for user in self.rows if user > after)
+        rows = [self.rows[user] for user in users[:limit]]
+        more = len(rows) == limit
+        return LedgerPage(
+            ledger_epoch=self.ledger_epoch, rows=rows, next=rows[-1].user_id if more else ""
+        )
+
+    async def top(self, *, limit: int) -> LedgerPage:
+        shown = [row for row in self.rows.values() if not row.held]
+        ranked = sorted(shown, key=lambda r: (-r.score, r.reached_at, r.user_id))
+        return LedgerPage(ledger_epoch=self.ledger_epoch, rows=ranked[:limit])
+
+    async def digest(self) -> LedgerDigest:
+        rows = self.rows.values()
+        return LedgerDigest(
+            ledger_epoch=self.ledger_epoch,
+            users=len(rows),
+            points=sum(row.score for row in rows),
+            versions=sum(row.version for row in rows),
+        )
+
+    async def next_epoch(self, *, reason: str, after: int) -> int:
+        self._epoch = max(self._epoch, after) + 1
+        return self._epoch
+
+    def _append(self, entry: Entry, refused: set[tuple[str, str]]) -> Settled:
+        stored = self._stored(entry)
+        if stored is not None:
+            return stored
+        row = self.rows.get(entry.user_id)
+        balance = (row.score if row else 0) + entry.delta
+        if balance > MAX_TOTAL or (entry.user_id, entry.key) in refused:
+            refused.add((entry.user_id, entry.key))
+            return Settled(Outcome.LIMIT_REACHED)
+        self._now += timedelta(microseconds=1)
+        version = (row.version if row else 0) + 1
+        self.rows[entry.user_id] = LedgerRow(
+            user_id=entry.user_id,
+            score=balance,
+            version=version,
+            reached_at=self._now,
+            held=False,
+        )
+        settled = Settled(Outcome.ACCEPTED, version, balance)
+        self.answers[entry.user_id, entry.key] = (entry, settled)
+        return settled
+
+    def _stored(self, entry: Entry) -> Settled | None:
+        known = self.answers.get((entry.user_id, entry.key))
+        if known is None:
+            return None
+        first, settled = known
+        same = first.request_hash == entry.request_hash
+        outcome = Outcome.REPLAYED if same else Outcome.KEY_REUSED
+        return Settled(outcome, settled.version, settled.balance)
+
+
+class MemoryBoard:
+    """The board as dictionaries; `down` and `lose_tail` play an unreliable Redis."""
+
+    def __init__(self) -> None:
+        self._boards: dict[int, dict[str, Row]] = {}
+        self._offsets: dict[int, dict[int, int]] = {}
+        self._ledger_epochs: dict[int, int] = {}
+        self._tops: dict[int, Top] = {}
+        self._members: dict[int, tuple[tuple[str, int], ...]] = {}
+        self._runs: dict[int, int] = {}
+        self._current = 0
+        self._lock: str | None = None
+        self.run = 1
+        self.down = False
+
+    async def current(self) -> int:
+        self._ask()
+        return self._current
+
+    async def apply(self, epoch: int, rows: Sequence[Row], offsets: Offsets) -> Applied:
+        board = self._of(epoch)
+        known = self._offsets[epoch]
+        for partition, (expected, _) in offsets.items():
+            if known.get(partition, 0) < expected:
+                raise Gap(partition, known.get(partition, 0))
+        for partition, (_, reached) in offsets.items():
+            known[partition] = max(known.get(partition, 0), reached)
+        news = [
+            row for row in rows if row.user_id not in board or row.stamp > board[row.user_id].stamp
+        ]
+        board.update((row.user_id, row) for row in news)
+        before = self._tops[epoch]
+        first = in_order(board.values())[:TOP_SIZE]
+        entries = tuple((row.user_id, row.score) for row in first)
+        members = tuple((row.member, row.score) for row in first)
+        if members == self._members.get(epoch, ()):
+            return Applied(len(news), None)
+        self._members[epoch] = members
+        self._tops[epoch] = Top(epoch, before.rev + 1, entries)
+        return Applied(len(news), self._tops[epoch])
+
+    async def offsets(self, epoch: int) -> Mapping[int, int]:
+        self._of(epoch)
+        return dict(self._offsets[epoch])
+
+    async def top(self, epoch: int) -> Top:
+        self._of(epoch)
+        return self._tops[epoch]
+
+    async def digest(self, epoch: int) -> BoardDigest:
+        rows = self._of(epoch).values()
+        return BoardDigest(
+            self._ledger_epochs[epoch],
+            len(rows),
+            sum(row.score for row in rows),
+            sum(row.version for row in rows),
+        )
+
+    async def leaders(self, epoch: int, count: int) -> list[tuple[str, int]]:
+        return [(row.user_id, row.score) for row in in_order(self._of(epoch).values())[:count]]
+
+    async def rows(self, epoch: int, users: Sequence[str]) -> list[Row | None]:
+        board = self._of(epoch)
+        return [board.get(user) for user in users]
+
+    async def server_changed(self, epoch: int) -> bool:
+        self._of(epoch)
+        return self._runs[epoch] != self.run
+
+    async def lock(self, token: str, *, seconds: int) -> bool:
+        self._ask()
+        self._lock = self._lock or token
+        return self._lock == token
+
+    async def unlock(self, token: str) -> None:
+        if self._lock == token:
+            self._lock = None
+
+    async def begin(self, epoch: int, ledger_epoch: int, offsets: Mapping[int, int]) -> None:
+        self._ask()
+        self._boards[epoch] = {}
+        self._offsets[epoch] = dict(offsets)
+        self._ledger_epochs[epoch] = ledger_epoch
+        self._tops[epoch] = Top(epoch, 0, ())
+        self._runs[epoch] = self.run
+
+    async def keep_unfinished(self, epoch: int) -> None:
+        self._ask()
+
+    async def finish(self, epoch: int) -> bool:
+        self._ask()
+        newer = epoch > self._current
+        outdated = self._current if newer else epoch
+        self._current = max(epoch, self._current)
+        self._boards.pop(outdated, None)
+        return newer
+
+    def flush(self) -> None:
+        """Lose everything."""
+        run = self.run
+        self.__init__()  # type: ignore[misc]
+        self.run = run
+
+    def _of(self, epoch: int) -> dict[str, Row]:
+        self._ask()
+        if epoch not in self._boards:
+            raise BoardGone(epoch)
+        return self._boards[epoch]
+
+    def _ask(self) -> None:
+        if self.down:
+            raise BoardUnavailable("down")

@@ -1,0 +1,231 @@
+"""Apply, announce, audit and rebuild together, on a ledger and a board in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import pytest
+
+from libs.common.clock import system_clock
+from libs.common.errors import PublishFailed
+from libs.common.tasks import background
+from services.score.domain import Entry
+from services.scoreboard.domain import Row, Top
+from services.scoreboard.publisher import TooManyParked
+from services.scoreboard.usecases.announce import Announcer
+from services.scoreboard.usecases.apply import ApplyUpdates
+from services.scoreboard.usecases.audit import Audit
+from services.scoreboard.usecases.ports import BoardGone, Gap
+from services.scoreboard.usecases.rebuild import Rebuild
+from tests.fakes import MemoryBoard, MemoryLedger
+
+WINDOW_SECONDS = 0.02
+HEARTBEAT_SECONDS = 0.2
+
+
+class Screens:
+    """Everything that was announced."""
+
+    def __init__(self) -> None:
+        self.tops: list[Top] = []
+        self.broken = False
+
+    async def publish(self, top: Top, moves: Mapping[str, int]) -> None:
+        if self.broken:
+            raise PublishFailed("no broker")
+        self.tops.append(top)
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.tops) < count:
+                await asyncio.sleep(0.005)
+
+
+class Parked:
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    async def park(self, value: bytes | None, reason: str) -> None:
+        if len(self.reasons) == 3:
+            raise TooManyParked("3 in a test")
+        self.reasons.append(reason)
+
+
+class Log:
+    async def ends(self) -> Mapping[int, int]:
+        return {0: 40}
+
+
+class World:
+    """The parts, put together as main.py does."""
+
+    def __init__(self) -> None:
+        self.ledger = MemoryLedger()
+        self.board = MemoryBoard()
+        self.screens = Screens()
+        self.parked = Parked()
+        self.announcer = Announcer(
+            self.board,
+            self.screens,
+            system_clock,
+            window_seconds=WINDOW_SECONDS,
+            heartbeat_seconds=HEARTBEAT_SECONDS,
+        )
+        self.rebuild = Rebuild(self.board, self.ledger, Log(), system_clock)
+        self.apply = ApplyUpdates(self.board, self.announcer, self.parked)
+        self.audit = Audit(
+            self.board, self.ledger, self.rebuild, self.announcer, interval_seconds=30
+        )
+
+    async def earn(self, *entries: Entry) -> list[bytes]:
+        """Write to the ledger; the events that the relay would publish."""
+        commit = await self.ledger.append(entries)
+        return [
+            change.event(commit.ledger_epoch).model_dump_json(by_alias=True).encode()
+            for change in commit.changes
+        ]
+
+    async def handle(self, values: Sequence[bytes], reached: int) -> None:
+        await self.apply.handle(values, {0: reached}, announce=True)
+
+    async def shown(self) -> list[tuple[str, int]]:
+        return await self.board.leaders(await self.board.current(), 100)
+
+    async def truth(self) -> list[tuple[str, int]]:
+        return [(row.user_id, row.score) for row in (await self.ledger.top(limit=100)).rows]
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr("services.scoreboard.usecases.audit.SETTLE_SECONDS", 0.001)
+    world = World()
+    await world.earn(Entry("old", "k", 5))
+    assert await world.rebuild.run("missing")
+    await world.apply.locate(frozenset({0}))
+    async with background(world.announcer.run(), name="announcer"):
+        await world.screens.until(1)
+        yield world
+
+
+async def test_a_rebuilt_board_is_the_ledger_and_knows_where_to_read_on(world: World) -> None:
+    assert await world.shown() == [("old", 5)]
+    assert await world.apply.locate(frozenset({0, 1})) == {0: 40, 1: None}
+
+
+async def test_an_update_reaches_the_screens(world: World) -> None:
+    await world.handle(await world.earn(Entry("alice", "k", 10)), 41)
+    await world.screens.until(2)
+    assert world.screens.tops[-1].entries == (("alice", 10), ("old", 5))
+    assert world.screens.tops[-1].reason == "scores"
+    assert world.screens.tops[-1].accepted_us > 0
+
+
+async def test_duplicates_and_old_news_change_no_screen(world: World) -> None:
+    first = await world.earn(Entry("alice", "1", 10))
+    second = await world.earn(Entry("alice", "2", 10))
+    await world.handle(second, 42)
+    await world.screens.until(2)
+    await world.handle(first + second + first, 43)
+    assert await world.shown() == await world.truth()
+    positions = [top.position for top in world.screens.tops]
+    assert positions == sorted(positions)
+
+
+async def test_many_changes_in_one_window_are_one_frame_with_the_last(world: World) -> None:
+    for number in range(50):
+        await world.handle(await world.earn(Entry("alice", str(number), 1)), 41 + number)
+    await asyncio.sleep(3 * WINDOW_SECONDS)
+    assert len(world.screens.tops) <= 4
+    assert world.screens.tops[-1].entries[0] == ("alice", 50)
+
+
+async def test_a_snapshot_that_was_not_published_is_tried_again(world: World) -> None:
+    world.screens.broken = True
+    await world.handle(await world.earn(Entry("alice", "k", 10)), 41)
+    await asyncio.sleep(3 * WINDOW_SECONDS)
+    world.screens.broken = False
+    await world.screens.until(2)
+    assert world.screens.tops[-1].entries[0] == ("alice", 10)
+
+
+async def test_a_heartbeat_repeats_the_newest(world: World) -> None:
+    await world.screens.until(3)
+    assert world.screens.tops[-1].reason == "heartbeat"
+    assert world.screens.tops[-1].position == world.screens.tops[-2].position
+
+
+async def test_what_nobody_can_read_is_parked_within_a_budget(world: World) -> None:
+    good = await world.earn(Entry("alice", "k", 10))
+    bad = [b"{", b'{"user_id":"x"}', b""]
+    await world.handle(bad + good, 44)
+    assert len(world.parked.reasons) == 3
+    assert (await world.shown())[0] == ("alice", 10)
+    with pytest.raises(TooManyParked):
+        await world.handle([b"[]"], 45)
+
+
+async def test_lost_updates_are_found_and_repaired(world: World) -> None:
+    await world.earn(Entry("alice", "k", 10), Entry("bob", "k", 7))
+    report = await world.audit.once()
+    assert (report.result, report.users, report.points) == ("repaired", 2, 17)
+    assert await world.shown() == await world.truth()
+    assert (await world.audit.once()).result == "equal"
+    await world.screens.until(2)
+
+
+async def test_a_user_whom_the_ledger_does_not_know_leads_to_a_new_board(world: World) -> None:
+    await world.board.apply(await world.board.current(), [Row("ghost", 99, 1, 1, 0)], {})
+    assert (await world.audit.once()).result == "rebuilt"
+    assert await world.shown() == [("old", 5)]
+
+
+async def test_a_row_with_the_right_version_but_another_score_leads_to_a_new_board(
+    world: World,
+) -> None:
+    await world.earn(Entry("alice", "1", 10), Entry("bob", "1", 10))
+    alice = (await world.ledger.totals(after="", limit=1)).rows[0]
+    wrong = Row.of_ledger(alice, 1)
+    await world.board.apply(
+        await world.board.current(), [Row("alice", 77, 1, 1, wrong.reached_us)], {}
+    )
+    assert (await world.audit.once()).result == "rebuilt"
+    assert await world.shown() == await world.truth()
+
+
+async def test_a_ledger_that_was_restored_to_the_past_wins(world: World) -> None:
+    await world.handle(await world.earn(Entry("alice", "1", 10), Entry("alice", "2", 10)), 42)
+    restored = MemoryLedger()
+    restored.ledger_epoch = 2
+    await restored.append([Entry("alice", "1", 10)])
+    world.ledger.rows, world.ledger.ledger_epoch = restored.rows, 2
+    assert (await world.audit.once()).result == "rebuilt"
+    assert await world.shown() == [("alice", 10)]
+
+
+async def test_a_restarted_redis_leads_to_a_new_epoch(world: World) -> None:
+    before = await world.board.current()
+    world.board.run += 1
+    assert (await world.audit.once()).result == "rebuilt"
+    assert await world.board.current() > before
+
+
+async def test_a_flushed_redis_is_noticed_by_the_next_update(world: World) -> None:
+    world.board.flush()
+    with pytest.raises(BoardGone):
+        await world.handle(await world.earn(Entry("alice", "k", 1)), 41)
+    assert await world.rebuild.run("missing")
+    assert await world.shown() == await world.truth()
+
+
+async def test_a_redis_that_lost_its_tail_is_noticed_by_the_next_update(world: World) -> None:
+    await world.handle(await world.earn(Entry("alice", "1", 1)), 50)
+    epoch = await world.board.current()
+    world.board._offsets[epoch][0] = 45
+    with pytest.raises(Gap):
+        await world.handle(await world.earn(Entry("alice", "2", 1)), 51)
+
+
+async def test_a_second_builder_leaves_it_to_the_first(world: World) -> None:
+    await world.board.lock("another", seconds=60)
+    before = await world.board.current()
+    assert not await world.rebuild.run("drill")
+    assert await world.board.current() == before
