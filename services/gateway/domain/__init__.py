@@ -1,0 +1,1 @@
+"""What the gateway decides by itself: what a body, a key and a quota mean."""

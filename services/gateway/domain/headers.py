@@ -1,0 +1,52 @@
+"""Header fields of two IETF drafts: `Idempotency-Key`, and `RateLimit` with its policy."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from libs.common.errors import InvalidRequest
+
+MAX_KEY_CHARACTERS = 128
+
+_BARE = re.compile(r"[!#-~][!-~]*")
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_ESCAPE = re.compile(r"\\(.)")
+
+
+def parse_idempotency_key(fields: Sequence[str]) -> str:
+    """
+    The key of draft-ietf-httpapi-idempotency-key-header: `"a string"`, or the same without quotes.
+
+    Takes every `Idempotency-Key` field of the request, which must be one. Raises `InvalidRequest`.
+    """
+    if len(fields) != 1:
+        raise InvalidRequest("send one Idempotency-Key")
+    quoted = _QUOTED.fullmatch(fields[0])
+    if quoted:
+        key = _ESCAPE.sub(r"\1", quoted[1])
+    else:
+        key = fields[0] if _BARE.fullmatch(fields[0]) else ""
+    if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
+        raise InvalidRequest(
+            f"the Idempotency-Key must be 1 to {MAX_KEY_CHARACTERS} printable ASCII characters, "
+            'such as "8e03978e-40d5-43dd-bc93-6894a57f9324"'
+        )
+    return key
+
+
+@dataclass(frozen=True)
+class Quota:
+    """A user's rate limit, as draft-ietf-httpapi-ratelimit-headers tells it."""
+
+    per_second: float
+    burst: int
+
+    def headers(self, *, remaining: int) -> dict[str, str]:
+        """The policy (so many in so many seconds), what is left, and when all of it is back."""
+        window_seconds = max(1, round(self.burst / self.per_second))
+        refill_seconds = math.ceil(max(0, self.burst - remaining) / self.per_second)
+        return {
+            "RateLimit-Policy": f'"user";q={self.burst};w={window_seconds}',
+            "RateLimit": f'"user";r={remaining};t={refill_seconds}',
+        }

@@ -1,0 +1,95 @@
+"""Builds the gateway: `uvicorn services.gateway.main:app`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from libs.common.app import create_service
+from libs.common.batching import Lanes
+from libs.common.health import Readiness
+from libs.common.identity import ServiceIdentity, open_session
+from libs.common.revocations import Revocations, follow
+from libs.common.tasks import background
+from services.gateway.domain.headers import Quota
+from services.gateway.routes import accounts, boards, pages, scores, streams
+from services.gateway.routes.access import permissions
+from services.gateway.routes.edge import ApiHeaders
+from services.gateway.routes.openapi import DocumentedApi
+from services.gateway.routes.parts import Parts
+from services.gateway.settings import Settings
+from services.gateway.upstream.auth import AccountsClient, AuthClient
+from services.gateway.upstream.notification import NotificationClient
+from services.gateway.upstream.peer import Peer
+from services.gateway.upstream.score import ScoreClient
+from services.gateway.upstream.scoreboard import ScoreboardClient
+from services.gateway.usecases.names import ReadNames
+from services.gateway.usecases.scores import MAX_BATCH, MAX_WAITING, AddScore
+from services.gateway.usecases.verdicts import JudgeToken
+
+NAME = "gateway"
+DESCRIPTION = (
+    "Post score increments, read the board, and watch it move. Every error is a problem "
+    "(RFC 9457). `x-permission` says who may call what. Events and streams: [AsyncAPI](/asyncapi)."
+)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, Any], None]:
+    permissions(app)
+    settings = Settings()
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session())
+        identity = ServiceIdentity(session, settings.auth_url, NAME, settings.service_secret)
+
+        async def peer(name: str, url: str, identity: ServiceIdentity | None = None) -> Peer:
+            return Peer(name, await stack.enter_async_context(open_session()), url, identity)
+
+        auth = await peer("auth", settings.auth_url, identity)
+        accounts_peer = await peer("accounts", settings.auth_url)
+        score = await peer("score", settings.score_url, identity)
+        scoreboard = await peer("scoreboard", settings.scoreboard_url)
+        notification = await peer("notification", settings.notification_url, identity)
+        for name, needed in (("auth", auth), ("score", score), ("scoreboard", scoreboard)):
+            ready.add(name, needed.check)
+
+        revocations = Revocations()
+        await stack.enter_async_context(
+            background(
+                follow(session, settings.auth_url, identity, revocations.replace),
+                name="revocations",
+            )
+        )
+        ledger = ScoreClient(score)
+        lanes = await stack.enter_async_context(
+            Lanes([ledger.add] * settings.lanes, max_batch=MAX_BATCH, max_waiting=MAX_WAITING)
+        )
+        judge = AuthClient(auth)
+        yield {
+            "parts": Parts(
+                judge=JudgeToken(judge, revocations),
+                add_score=AddScore(lanes),
+                read_names=ReadNames(judge),
+                board=ScoreboardClient(scoreboard),
+                history=ledger,
+                accounts=AccountsClient(accounts_peer),
+                tickets=NotificationClient(notification),
+                quota=Quota(settings.rate_limit_per_second, settings.rate_limit_burst),
+                max_increment=settings.max_increment,
+                stream_url=settings.stream_url,
+                allowed_origins=frozenset(settings.allowed_origins),
+            )
+        }
+
+
+app = create_service(
+    NAME,
+    lifespan,
+    [scores.router, boards.router, streams.router, accounts.router, pages.router],
+    app_class=DocumentedApi,
+    description=DESCRIPTION,
+    openapi_url=None,
+    docs_url=None,
+)
+app.add_middleware(ApiHeaders)

@@ -1,0 +1,144 @@
+"""Signing up and in: forwarded to auth, with nothing in it that a caller could have forged."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from libs.common.contracts.values import UserId
+from services.gateway.domain.bodies import parse_object
+from services.gateway.routes.access import PUBLIC, SignedIn
+from services.gateway.routes.parts import JSON, body, parts, passed_on, request_id, require_json
+from services.gateway.routes.problems import BODY, refusals
+from services.gateway.usecases.doors import Forwarded
+
+# A key is published long before it signs; half a minute of an older set changes nothing.
+KEYS_CACHE_CONTROL = "public, max-age=30"
+
+_CREDENTIALS = {"login": "alice", "password": "correct horse battery staple"}
+_QUERY = ("all",)
+
+router = APIRouter(tags=["accounts"])
+
+
+class Tokens(BaseModel):
+    """A session's tokens (RFC 6749 §5.1), and whose they are."""
+
+    user_id: UserId
+    display_name: str = Field(examples=["Alice"])
+    access_token: str = Field(examples=["eyJ…"])
+    token_type: str = Field(default="Bearer")
+    expires_in: int = Field(description="seconds", examples=[900])
+    refresh_token: str
+
+
+class Account(BaseModel):
+    """The caller's own account."""
+
+    user_id: UserId
+    display_name: str = Field(examples=["Alice"])
+    roles: list[str] = Field(examples=[["player"]])
+
+
+def _takes(example: dict[str, str]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in example}}
+    return {"requestBody": {"content": {JSON: {"schema": schema, "example": example}}}}
+
+
+@router.post(
+    "/api/auth/register",
+    status_code=201,
+    dependencies=[PUBLIC],
+    response_model=Tokens,
+    responses=refusals(403, *BODY, 409, 429, 503),
+    openapi_extra=_takes({**_CREDENTIALS, "display_name": "Alice"}),
+)
+async def register(request: Request) -> Response:
+    """Make an account and sign in."""
+    return await _forward(request)
+
+
+@router.post(
+    "/api/auth/login",
+    dependencies=[PUBLIC],
+    response_model=Tokens,
+    responses=refusals(401, *BODY, 429, 503),
+    openapi_extra=_takes(_CREDENTIALS),
+)
+async def login(request: Request) -> Response:
+    """Exchange a password for a session's tokens."""
+    return await _forward(request)
+
+
+@router.post(
+    "/api/auth/refresh",
+    dependencies=[PUBLIC],
+    response_model=Tokens,
+    responses=refusals(401, *BODY, 429, 503),
+    openapi_extra=_takes({"refresh_token": "…"}),
+)
+async def refresh(request: Request) -> Response:
+    """Exchange a refresh token, once, for new tokens. A second use ends the session."""
+    return await _forward(request)
+
+
+@router.post(
+    "/api/auth/logout",
+    status_code=204,
+    dependencies=[PUBLIC],
+    responses=refusals(401, *BODY, 503),
+    openapi_extra=_takes({"refresh_token": "…"}),
+)
+async def logout(request: Request) -> Response:
+    """
+    End the session of the access token, or of a refresh token; with `all`, all of the user's.
+
+    Auth judges what is sent, not the gateway: whose access token has ended can still sign out.
+    """
+    return await _forward(request)
+
+
+@router.get("/api/auth/me", response_model=Account, responses=refusals(401, 503))
+async def read_account(request: Request, caller: SignedIn) -> Response:
+    """The caller's account."""
+    return await _forward(request)
+
+
+@router.patch(
+    "/api/auth/me",
+    response_model=Account,
+    responses=refusals(401, *BODY, 503),
+    openapi_extra=_takes({"display_name": "Alice"}),
+)
+async def change_account(request: Request, caller: SignedIn) -> Response:
+    """Change the caller's display name."""
+    return await _forward(request)
+
+
+@router.get("/.well-known/jwks.json", dependencies=[PUBLIC], responses=refusals(503))
+async def read_keys(request: Request) -> Response:
+    """The keys that verify our tokens, as a JWK set (RFC 7517)."""
+    keys = await parts(request).accounts.keys()
+    return Response(keys, media_type=JSON, headers={"Cache-Control": KEYS_CACHE_CONTROL})
+
+
+async def _forward(request: Request) -> Response:
+    sent = await body(request)
+    if sent:
+        require_json(request)
+        # Written anew: two parsers may read a raw body in two ways, but not this one.
+        sent = json.dumps(parse_object(sent)).encode()
+    reply = await parts(request).accounts.forward(
+        Forwarded(
+            method=request.method,
+            path=request.url.path,
+            query={n: request.query_params[n] for n in _QUERY if n in request.query_params},
+            body=sent,
+            authorization=request.headers.get("authorization", ""),
+            client_address=request.client.host if request.client else "",
+            request_id=request_id(request),
+        )
+    )
+    return passed_on(reply)

@@ -1,0 +1,124 @@
+"""Sending increments, and reading one's own."""
+
+from typing import Annotated, Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from libs.common import problems
+from libs.common.contracts.values import MAX_TOTAL, Contract, Total, UserId
+from libs.common.errors import AppError, RateLimited
+from services.gateway.domain.bodies import INCREMENT_FIELD, parse_increment
+from services.gateway.domain.headers import MAX_KEY_CHARACTERS, parse_idempotency_key
+from services.gateway.routes.access import MayReadScores, MayWriteScores
+from services.gateway.routes.parts import JSON, body, parts, request_id, require_json
+from services.gateway.routes.problems import BODY, refusals
+from services.gateway.usecases.doors import HistoryPage
+
+KEY_HEADER = "Idempotency-Key"
+MAX_HISTORY_PAGE = 100
+
+_EXAMPLE_KEY = '"8e03978e-40d5-43dd-bc93-6894a57f9324"'
+_TEXT = {"schema": {"type": "string"}}
+_ADD_SCORE: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": KEY_HEADER,
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS + 2},
+            "example": _EXAMPLE_KEY,
+            "description": "Counts the increment once, however often it is sent: same key and "
+            "body, same answer, for ever. Printable ASCII, as a quoted string or bare. Without "
+            "one the gateway makes a key and returns it.",
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {
+                "schema": {
+                    "type": "object",
+                    "required": [INCREMENT_FIELD],
+                    "additionalProperties": False,
+                    "properties": {
+                        INCREMENT_FIELD: {
+                            "type": "integer",
+                            "minimum": 1,
+                            "maximum": MAX_TOTAL,
+                            "description": "at most MAX_INCREMENT; see GET /api/config",
+                        }
+                    },
+                },
+                "example": {INCREMENT_FIELD: 10},
+            }
+        },
+    },
+}
+_HEADERS: dict[str, Any] = {
+    KEY_HEADER: {"description": "the key that was sent, or made for it", **_TEXT},
+    "Idempotency-Replayed": {"description": "`true`: this is the stored answer again", **_TEXT},
+    "RateLimit-Policy": {"description": 'such as `"user";q=5;w=1`', **_TEXT},
+    "RateLimit": {"description": 'such as `"user";r=4;t=1`', **_TEXT},
+}
+
+router = APIRouter(tags=["scores"])
+
+
+class Counted(Contract):
+    """The caller's total, durable; `version` counts every change of it."""
+
+    user_id: UserId
+    new_score: Total
+    version: int
+
+
+@router.post(
+    "/api/scores",
+    response_model=Counted,
+    responses={200: {"headers": _HEADERS}, **refusals(401, 403, *BODY, 409, 429, 503)},
+    openapi_extra=_ADD_SCORE,
+)
+async def add_score(request: Request, caller: MayWriteScores) -> Response:
+    """
+    Add to the caller's score.
+
+    A 200 means: on disk. After a 503, or no answer, send it again with the same key.
+    """
+    part = parts(request)
+    sent_keys = request.headers.getlist(KEY_HEADER)
+    key = parse_idempotency_key(sent_keys) if sent_keys else uuid4().hex
+    # The key as it was sent: what comes back can be sent again.
+    headers = {KEY_HEADER: sent_keys[0] if sent_keys else key}
+    try:
+        require_json(request)
+        points = parse_increment(await body(request), maximum=part.max_increment)
+        answer = await part.add_score(
+            caller, points, idempotency_key=key, request_id=request_id(request)
+        )
+    except AppError as error:
+        response: Response = problems.from_error(error, request_id=request_id(request))
+        if isinstance(error, RateLimited):
+            headers |= part.quota.headers(remaining=0)
+    else:
+        counted = Counted.model_construct(
+            user_id=answer.user_id, new_score=answer.new_score, version=answer.version
+        )
+        response = Response(counted.model_dump_json(), media_type=JSON)
+        headers |= part.quota.headers(remaining=answer.remaining)
+        if answer.replayed:
+            headers["Idempotency-Replayed"] = "true"
+    response.headers.update(headers)
+    return response
+
+
+@router.get("/api/scores/me/history", responses=refusals(401, 403, 422, 503))
+async def read_history(
+    request: Request,
+    caller: MayReadScores,
+    limit: Annotated[int, Query(ge=1, le=MAX_HISTORY_PAGE)] = 20,
+    before: Annotated[int | None, Query(ge=1, le=MAX_TOTAL, description="`next`")] = None,
+) -> HistoryPage:
+    """The changes of the caller's total, newest first."""
+    return await parts(request).history.entries(caller.context, before=before, limit=limit)

@@ -1,0 +1,26 @@
+"""What the gateway reads from the environment."""
+
+from pydantic import Field, SecretStr
+
+from libs.common.contracts.values import MAX_TOTAL
+from libs.common.settings import EnvSettings
+
+
+class Settings(EnvSettings):
+    """Units are in the names; every limit has a bound."""
+
+    auth_url: str
+    score_url: str
+    scoreboard_url: str
+    notification_url: str
+    service_secret: SecretStr
+    stream_url: str = Field(
+        default="", description="where browsers reach the streams; empty: on this origin"
+    )
+    allowed_origins: list[str] = Field(
+        default_factory=list, description="exact origins whose pages may read the board"
+    )
+    max_increment: int = Field(default=1_000_000, ge=1, le=MAX_TOTAL)
+    rate_limit_per_second: float = Field(default=5, gt=0, le=1_000_000)
+    rate_limit_burst: int = Field(default=5, ge=1, le=1_000_000)
+    lanes: int = Field(default=2, ge=1, le=32, description="batches in flight to score")

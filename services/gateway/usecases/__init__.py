@@ -1,0 +1,1 @@
+"""What may be asked of the gateway, and the ports it needs for that."""

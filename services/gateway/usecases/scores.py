@@ -1,0 +1,57 @@
+"""Handing increments to the ledger: many requests, one call at a time per lane."""
+
+import asyncio
+from typing import Protocol
+
+from libs.common.contracts.identities import Verdict
+from libs.common.contracts.scores import Answer, Increment
+from libs.common.errors import Unavailable, refusal
+
+# Longer than score's own 2 s, so that score's word on what happened comes first.
+DEADLINE_SECONDS = 3.0
+MAX_BATCH = 500
+MAX_WAITING = 5000
+
+OUTCOME_UNKNOWN = (
+    "it is not known whether the increment was counted; "
+    "send it again with the same Idempotency-Key, and it counts once"
+)
+
+
+class Ledger(Protocol):
+    """Score, through the lanes."""
+
+    def submit(self, key: str, item: Increment) -> asyncio.Future[Answer]:
+        """Send soon; items with the same `key` in this order. Raises `Unavailable` when full."""
+        ...
+
+
+class AddScore:
+    """Counts one increment for its caller."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def __call__(
+        self, caller: Verdict, points: int, *, idempotency_key: str, request_id: str
+    ) -> Answer:
+        """
+        The new total, durable.
+
+        Raises what score refused; `Unavailable` means that the outcome is unknown.
+        """
+        increment = Increment(
+            context=caller.context,
+            idempotency_key=idempotency_key,
+            score_increment=points,
+            request_id=request_id,
+        )
+        answering = self._ledger.submit(caller.user_id, increment)
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                answer = await answering
+        except TimeoutError:
+            raise Unavailable(OUTCOME_UNKNOWN) from None
+        if answer.refusal:
+            raise refusal(answer.refusal, answer.detail, answer.retry_after_seconds)
+        return answer

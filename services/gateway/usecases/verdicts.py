@@ -1,0 +1,122 @@
+"""
+Who is calling: bearer tokens judged by auth, remembered for a short while.
+
+Fails closed: without an answer from auth there is no verdict, but those still remembered hold.
+Remembers no refusals, and no verdict past the end of its token or of its user context.
+"""
+
+import asyncio
+import re
+from datetime import datetime
+from typing import Any, Protocol
+
+from cachetools import TLRUCache
+
+from libs.common import metrics
+from libs.common.clock import Clock, system_clock
+from libs.common.contracts.identities import Verdict
+from libs.common.errors import Unauthenticated, Unavailable
+from libs.common.tasks import spawn
+from libs.common.tokens import MAX_TOKEN_CHARACTERS
+
+MAX_AGE_SECONDS = 30.0
+MAX_VERDICTS = 100_000
+MAX_QUESTIONS = 1000
+
+# A context is shown to score and notification after we looked: it must outlive the whole request.
+CONTEXT_MARGIN_SECONDS = 10.0
+
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
+_HIT, _MISS, _JOINED, _REFUSED = (
+    metrics.VERDICTS.labels(source) for source in ("hit", "miss", "joined", "refused")
+)
+
+
+class TokenJudge(Protocol):
+    """Auth."""
+
+    async def judge(self, token: str) -> Verdict:
+        """Raises `Unauthenticated` or `Unavailable`."""
+        ...
+
+
+class Denylist(Protocol):
+    """Whose tokens no longer count, as pushed by auth."""
+
+    def covers(self, *, user_id: str, jti: str, issued_at: datetime) -> bool: ...
+
+
+class JudgeToken:
+    """Turns a bearer token into a verdict, asking auth once however many requests wait for it."""
+
+    def __init__(self, auth: TokenJudge, denylist: Denylist, clock: Clock = system_clock) -> None:
+        self._auth = auth
+        self._denylist = denylist
+        self._clock = clock
+        self._verdicts: TLRUCache[str, Verdict] = TLRUCache(
+            MAX_VERDICTS,
+            ttu=lambda _token, verdict, now: now + self._lifetime_seconds(verdict),
+            timer=clock.monotonic,
+        )
+        self._questions: dict[str, asyncio.Future[Verdict]] = {}
+        self._asking: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, token: str) -> Verdict:
+        """Raises `Unauthenticated` or `Unavailable`."""
+        verdict = self._verdicts.get(token)
+        if verdict is None:
+            verdict = await self._ask_once(token)
+        else:
+            _HIT.inc()
+        # At every request, not when remembering: a revocation must not wait for the cache.
+        if self._denylist.covers(
+            user_id=verdict.user_id, jti=verdict.jti, issued_at=verdict.issued_at
+        ):
+            _REFUSED.inc()
+            raise Unauthenticated("the token was revoked")
+        return verdict
+
+    async def _ask_once(self, token: str) -> Verdict:
+        question = self._questions.get(token)
+        if question is None:
+            _MISS.inc()
+            question = self._ask(token)
+        else:
+            _JOINED.inc()
+        # Shielded: a caller that gives up must not take the answer from the others.
+        return await asyncio.shield(question)
+
+    def _ask(self, token: str) -> asyncio.Future[Verdict]:
+        if len(token) > MAX_TOKEN_CHARACTERS or not _JWT.fullmatch(token):
+            _REFUSED.inc()
+            raise Unauthenticated("the token is not valid")
+        if len(self._questions) >= MAX_QUESTIONS:
+            raise Unavailable("too many sign-ins are being checked; try again shortly")
+        question: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._questions[token] = question
+        spawn(self._answer(token, question), self._asking, name="judge-token")
+        return question
+
+    async def _answer(self, token: str, question: asyncio.Future[Verdict]) -> None:
+        try:
+            verdict = await self._auth.judge(token)
+            if self._clock.now() >= verdict.expires_at:
+                raise Unauthenticated("the token has expired")
+        except Exception as error:  # noqa: BLE001 - it belongs to those who wait for the verdict
+            if isinstance(error, Unauthenticated):
+                _REFUSED.inc()
+            question.set_exception(error)
+            question.exception()  # callers that went away must not turn this into a warning
+        else:
+            self._verdicts[token] = verdict
+            question.set_result(verdict)
+        finally:
+            del self._questions[token]
+
+    def _lifetime_seconds(self, verdict: Verdict) -> float:
+        now = self._clock.now()
+        return min(
+            MAX_AGE_SECONDS,
+            (verdict.expires_at - now).total_seconds(),
+            (verdict.context_expires_at - now).total_seconds() - CONTEXT_MARGIN_SECONDS,
+        )

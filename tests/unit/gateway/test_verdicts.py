@@ -1,0 +1,200 @@
+"""Judging tokens: once, for a while, never past the end, and closed when auth is away."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from libs.common.contracts.identities import Revocation, RevocationList
+from libs.common.errors import Unauthenticated, Unavailable
+from libs.common.revocations import Revocations
+from services.gateway.usecases import verdicts
+from services.gateway.usecases.verdicts import JudgeToken
+from tests.unit.gateway.fakes import START, FakeClock, FakeJudge, a_verdict, token
+
+ALICE = token("alice")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def auth() -> FakeJudge:
+    return FakeJudge(a_verdict())
+
+
+@pytest.fixture
+def revocations() -> Revocations:
+    return Revocations()
+
+
+@pytest.fixture
+def judge(auth: FakeJudge, revocations: Revocations, clock: FakeClock) -> JudgeToken:
+    return JudgeToken(auth, revocations, clock)
+
+
+async def test_a_verdict_is_remembered(judge: JudgeToken, auth: FakeJudge) -> None:
+    first = await judge(ALICE)
+    second = await judge(ALICE)
+
+    assert first == second
+    assert auth.questions == [ALICE]
+
+
+async def test_a_verdict_is_forgotten_after_thirty_seconds(
+    judge: JudgeToken, auth: FakeJudge, clock: FakeClock
+) -> None:
+    await judge(ALICE)
+    clock.seconds = 29.9
+    await judge(ALICE)
+    clock.seconds = 30.0
+    await judge(ALICE)
+
+    assert len(auth.questions) == 2
+
+
+async def test_many_requests_ask_auth_once(judge: JudgeToken, auth: FakeJudge) -> None:
+    auth.open.clear()
+    waiting = [asyncio.ensure_future(judge(ALICE)) for _ in range(100)]
+    await asyncio.sleep(0)
+    auth.open.set()
+
+    assert len({verdict.user_id for verdict in await asyncio.gather(*waiting)}) == 1
+    assert auth.questions == [ALICE]
+
+
+async def test_a_caller_that_gives_up_does_not_take_the_answer_from_others(
+    judge: JudgeToken, auth: FakeJudge
+) -> None:
+    auth.open.clear()
+    first = asyncio.ensure_future(judge(ALICE))
+    second = asyncio.ensure_future(judge(ALICE))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    auth.open.set()
+
+    assert (await second).user_id == "alice"
+    assert first.cancelled()
+
+
+async def test_a_verdict_never_outlives_its_token(
+    judge: JudgeToken, auth: FakeJudge, clock: FakeClock
+) -> None:
+    auth.answer = a_verdict(expires_at=START + timedelta(seconds=12))
+    await judge(ALICE)
+    clock.seconds = 11.9
+    await judge(ALICE)
+    clock.seconds = 12
+    with pytest.raises(Unauthenticated):
+        await judge(ALICE)
+
+    assert len(auth.questions) == 2
+
+
+async def test_a_context_is_not_used_close_to_its_end(
+    judge: JudgeToken, auth: FakeJudge, clock: FakeClock
+) -> None:
+    auth.answer = a_verdict(context_expires_at=START + timedelta(seconds=15))
+    await judge(ALICE)
+    clock.seconds = 5
+    await judge(ALICE)
+
+    assert len(auth.questions) == 2
+
+
+async def test_a_context_that_is_nearly_over_serves_one_request(
+    judge: JudgeToken, auth: FakeJudge
+) -> None:
+    auth.answer = a_verdict(context_expires_at=START + timedelta(seconds=5))
+
+    await judge(ALICE)
+    await judge(ALICE)
+
+    assert len(auth.questions) == 2
+
+
+@pytest.mark.parametrize("error", [Unauthenticated("no"), Unavailable("later")])
+async def test_a_refusal_is_not_remembered(
+    judge: JudgeToken, auth: FakeJudge, error: Unauthenticated | Unavailable
+) -> None:
+    auth.answer = error
+    with pytest.raises(type(error)):
+        await judge(ALICE)
+    auth.answer = a_verdict()
+
+    assert (await judge(ALICE)).user_id == "alice"
+
+
+async def test_all_who_wait_hear_the_refusal(judge: JudgeToken, auth: FakeJudge) -> None:
+    auth.answer = Unauthenticated("no")
+
+    answers = await asyncio.gather(*(judge(ALICE) for _ in range(5)), return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [Unauthenticated] * 5
+    assert auth.questions == [ALICE]
+
+
+async def test_remembered_verdicts_hold_while_auth_is_away(
+    judge: JudgeToken, auth: FakeJudge
+) -> None:
+    await judge(ALICE)
+    auth.answer = Unavailable("auth does not answer")
+
+    assert (await judge(ALICE)).user_id == "alice"
+    with pytest.raises(Unavailable):
+        await judge(token("bob"))
+
+
+@pytest.mark.parametrize(
+    "revocation",
+    [
+        Revocation(user_id="alice", jti="jti-alice"),
+        Revocation(user_id="alice", not_before=START + timedelta(seconds=1)),
+    ],
+)
+async def test_a_revocation_counts_at_once(
+    judge: JudgeToken, revocations: Revocations, revocation: Revocation
+) -> None:
+    await judge(ALICE)
+    revocations.replace(RevocationList(etag="1", revocations=[revocation]))
+
+    with pytest.raises(Unauthenticated):
+        await judge(ALICE)
+
+
+async def test_a_token_of_another_session_stays_good(
+    judge: JudgeToken, revocations: Revocations
+) -> None:
+    revocations.replace(
+        RevocationList(etag="1", revocations=[Revocation(user_id="alice", jti="other")])
+    )
+
+    assert (await judge(ALICE)).user_id == "alice"
+
+
+@pytest.mark.parametrize("text", ["", "a", "a.b", "a.b.c.d", "a b.c.d", "é.b.c", "x" * 9000])
+async def test_what_is_no_token_never_reaches_auth(
+    judge: JudgeToken, auth: FakeJudge, text: str
+) -> None:
+    with pytest.raises(Unauthenticated):
+        await judge(text)
+
+    assert auth.questions == []
+
+
+async def test_a_flood_of_unknown_tokens_is_bounded(
+    judge: JudgeToken, auth: FakeJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "MAX_QUESTIONS", 3)
+    auth.open.clear()
+    waiting = [asyncio.ensure_future(judge(token(str(n)))) for n in range(3)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Unavailable):
+        await judge(ALICE)
+
+    auth.open.set()
+    await asyncio.gather(*waiting)
