@@ -90,11 +90,17 @@ function vacancies(from, to) {
   return Array.from({ length: Math.max(0, to - from + 1) }, (_, index) => vacancy(from + index));
 }
 
-/** Make these the children, touching only what is out of place. @param {Node} parent @param {HTMLElement[]} nodes */
+/**
+ * Make these the children, touching only what is out of place.
+ *
+ * @param {Node} parent
+ * @param {HTMLElement[]} nodes
+ */
 function arrange(parent, nodes) {
   const kept = new Set(/** @type {Node[]} */ (nodes));
   for (const child of [...parent.childNodes]) if (!kept.has(child)) child.remove();
   nodes.forEach((node, index) => {
-    if (parent.childNodes[index] !== node) parent.insertBefore(node, parent.childNodes[index] ?? null);
+    const there = parent.childNodes[index] ?? null;
+    if (there !== node) parent.insertBefore(node, there);
   });
 }

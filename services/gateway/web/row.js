@@ -68,7 +68,8 @@ export class Row {
       el('span', { 'aria-hidden': 'true' }, `${up ? '▲' : '▼'} ${Math.abs(places)}`),
     );
     this.#arrow.getAnimations().forEach((fading) => fading.cancel());
-    const fading = this.#arrow.animate([{}, { opacity: 1, offset: 0.8 }, { opacity: 0 }], MOVE_SHOWN_MS);
+    const steps = [{}, { opacity: 1, offset: 0.8 }, { opacity: 0 }];
+    const fading = this.#arrow.animate(steps, MOVE_SHOWN_MS);
     fading.onfinish = () => this.#arrow.replaceChildren();
   }
 
@@ -85,13 +86,13 @@ export class Row {
 
 /** A place that nobody has taken. @param {number} rank @returns {HTMLElement} */
 export function vacancy(rank) {
-  const cell = (/** @type {string} */ name) => el('td', { class: name }, el('span', { class: 'blank' }));
+  const blank = () => el('span', { class: 'blank' });
   return el(
     'tr',
     { class: 'row vacant', 'aria-hidden': 'true' },
     el('td', { class: 'rank' }, el('span', { class: 'medal' }, String(rank))),
-    cell('player'),
+    el('td', { class: 'player' }, blank()),
     el('td', { class: 'change' }),
-    cell('score'),
+    el('td', { class: 'score' }, blank()),
   );
 }

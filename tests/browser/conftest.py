@@ -1,0 +1,78 @@
+"""A real browser, and a stage for it to look at."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.stage import Stage
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+]
+WAIT_MS = 5_000
+
+# What the browser itself says when a server is away: expected wherever a test takes it away.
+NETWORK = ("WebSocket connection to", "Failed to load resource")
+
+
+class Screens:
+    """Opens pages, and remembers what went wrong on them."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self.problems: list[str] = []
+
+    @contextmanager
+    def open(self, **how: Any) -> Iterator[Page]:
+        """A page in a context of its own; `how` is `Browser.new_context`'s."""
+        context = self._browser.new_context(**how)
+        context.set_default_timeout(WAIT_MS)
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", lambda message: self._heard(message.type, message.text))
+        yield page
+        context.close()
+
+    def _heard(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not text.startswith(NETWORK):
+            self.problems.append(text)
+
+
+# Not for the session: while it runs, no other test of this thread could have an event loop.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        pytest.skip(f"no browser on PATH: {', '.join(CHROMIUM)}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def screens(browser: Browser) -> Iterator[Screens]:
+    """Pages on which no script fails and the Content-Security-Policy is never broken."""
+    screens = Screens(browser)
+    yield screens
+    assert screens.problems == []
+
+
+@pytest.fixture
+def page(screens: Screens) -> Iterator[Page]:
+    with screens.open() as page:
+        yield page
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with Stage() as stage:
+        yield stage
