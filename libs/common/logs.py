@@ -48,6 +48,25 @@ def configure(service: str, level: str = "INFO") -> None:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
+class Trouble:
+    """A condition that lasts: one line when it begins or changes, one when it is over."""
+
+    def __init__(self, event: str) -> None:
+        self._event = event
+        self._kind = ""
+
+    def met(self, error: Exception) -> None:
+        kind = type(error).__name__
+        if kind != self._kind:
+            self._kind = kind
+            structlog.get_logger().warning(self._event, error=kind, detail=str(error))
+
+    def over(self) -> None:
+        if self._kind:
+            self._kind = ""
+            structlog.get_logger().info(f"{self._event}_over")
+
+
 def _name_service(service: str) -> structlog.typing.Processor:
     def add(
         _logger: object, _method: str, event: structlog.typing.EventDict

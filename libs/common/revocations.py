@@ -10,16 +10,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 import aiohttp
-import structlog
 
 from libs.common.contracts.identities import RevocationList
 from libs.common.errors import AppError
 from libs.common.identity import ServiceIdentity
+from libs.common.logs import Trouble
 
 POLL_SECONDS = 20
 RETRY_SECONDS = 1.0
-
-_log = structlog.get_logger()
 
 
 class Revocations:
@@ -53,6 +51,7 @@ async def follow(
 ) -> None:
     """Call `heard` with the whole list at start and after each change, for ever."""
     etag = ""
+    trouble = Trouble("revocations_not_heard")
     while True:
         try:
             async with session.get(
@@ -62,12 +61,14 @@ async def follow(
                 timeout=aiohttp.ClientTimeout(total=POLL_SECONDS + 5),
             ) as answer:
                 if answer.status == 304:
+                    trouble.over()
                     continue
                 answer.raise_for_status()
                 news = RevocationList.model_validate_json(await answer.read())
         except (aiohttp.ClientError, TimeoutError, AppError) as error:
-            _log.warning("revocations_not_heard", error=type(error).__name__)
+            trouble.met(error)
             await asyncio.sleep(RETRY_SECONDS)
             continue
+        trouble.over()
         etag = news.etag
         heard(news)

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
 
-import structlog
-
 from libs.common import metrics
 from libs.common.batching import Lane
 from libs.common.contracts.topics import SCORE_UPDATES
 from libs.common.errors import PublishFailed, Unavailable
 from libs.common.kafka import Publisher, Record
+from libs.common.logs import Trouble
 from services.score.domain import Change, Commit
 from services.score.usecases import Outbox
 
@@ -25,8 +24,6 @@ MAX_GROUPED_COMMITS = 200
 MAX_WAITING_COMMITS = 2000
 SWEEP_SECONDS = 0.5
 SWEEP_LIMIT = 200
-
-_log = structlog.get_logger()
 
 
 class Relay:
@@ -51,6 +48,7 @@ class Relay:
 
     async def sweep(self) -> None:
         """Publish what was left behind, for ever."""
+        trouble = Trouble("outbox_not_swept")
         while True:
             try:
                 depth, age = await self._outbox.backlog()
@@ -59,7 +57,9 @@ class Relay:
                 while commits := await self._outbox.claim(limit=SWEEP_LIMIT):
                     await self._publish(commits)
             except (PublishFailed, Unavailable) as error:
-                _log.warning("sweep_failed", error=type(error).__name__)
+                trouble.met(error)
+            else:
+                trouble.over()
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _publish(self, commits: Sequence[Commit]) -> list[None]:

@@ -14,6 +14,7 @@ import structlog
 from libs.common.contracts.topics import SCORE_UPDATES
 from libs.common.errors import BrokerTrouble, LogGone, Unavailable
 from libs.common.kafka import GroupReader, Message
+from libs.common.logs import Trouble
 from services.scoreboard.usecases.announce import Announcer
 from services.scoreboard.usecases.apply import ApplyUpdates
 from services.scoreboard.usecases.audit import Audit
@@ -61,6 +62,7 @@ class Consumer:
 
     async def run(self) -> None:
         """Read and apply, for ever."""
+        trouble = Trouble("consumer_waits")
         while True:
             reader = GroupReader(
                 self._bootstrap,
@@ -72,10 +74,11 @@ class Consumer:
             try:
                 await reader.open()
                 self._reader = reader
+                trouble.over()
                 self._audit.request()
                 await self._follow(reader)
             except (BrokerTrouble, Unavailable, BoardUnavailable) as error:
-                _log.warning("consumer_restarts", error=type(error).__name__, detail=str(error))
+                trouble.met(error)
             finally:
                 self._reader = None
                 await reader.close()

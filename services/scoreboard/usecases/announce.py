@@ -8,11 +8,10 @@ announcement, the change is announced 5 s later.
 import asyncio
 from dataclasses import replace
 
-import structlog
-
 from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.errors import PublishFailed
+from libs.common.logs import Trouble
 from services.scoreboard.domain import Throttle, Top, moves
 from services.scoreboard.usecases.ports import (
     Announcements,
@@ -22,8 +21,6 @@ from services.scoreboard.usecases.ports import (
 )
 
 RETRY_SECONDS = 0.5
-
-_log = structlog.get_logger()
 
 
 class Announcer:
@@ -69,6 +66,7 @@ class Announcer:
 
     async def run(self) -> None:
         """Announce for ever."""
+        trouble = Trouble("not_announced")
         while True:
             await self._sleep()
             now = self._clock.monotonic()
@@ -78,8 +76,10 @@ class Announcer:
                 elif now >= self._beat_at:
                     await self._beat()
             except (PublishFailed, BoardUnavailable, BoardGone) as error:
-                _log.warning("not_announced", error=type(error).__name__)
+                trouble.met(error)
                 await asyncio.sleep(RETRY_SECONDS)
+            else:
+                trouble.over()
 
     async def _sleep(self) -> None:
         now = self._clock.monotonic()

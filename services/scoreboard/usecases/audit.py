@@ -13,6 +13,7 @@ import structlog
 
 from libs.common import metrics
 from libs.common.errors import Unavailable
+from libs.common.logs import Trouble
 from services.scoreboard.domain import Row
 from services.scoreboard.usecases.announce import Announcer
 from services.scoreboard.usecases.ports import (
@@ -67,6 +68,7 @@ class Audit:
 
     async def run(self) -> None:
         """Audit at every interval and on request, for ever."""
+        trouble = Trouble("not_audited")
         while True:
             try:
                 async with asyncio.timeout(self._interval):
@@ -77,9 +79,10 @@ class Audit:
             try:
                 report = await self.once()
             except (Unavailable, BoardUnavailable, BoardGone) as error:
-                _log.warning("audit_failed", error=type(error).__name__)
+                trouble.met(error)
                 metrics.AUDITS.labels("unavailable").inc()
                 continue
+            trouble.over()
             metrics.AUDITS.labels(report.result).inc()
             metrics.DRIFT_USERS.set(report.users)
             metrics.DRIFT_POINTS.set(report.points)
