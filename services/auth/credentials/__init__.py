@@ -1,0 +1,1 @@
+"""Proofs and how they are made: passwords, keys and signatures, the services' secrets."""

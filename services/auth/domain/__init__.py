@@ -1,0 +1,1 @@
+"""The rules of identity: pure values and functions, no I/O."""

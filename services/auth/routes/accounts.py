@@ -1,0 +1,100 @@
+"""What people call: accounts, sessions, and the public keys."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from libs.common.problems import PROBLEM_RESPONSE
+from libs.common.tokens import bearer
+from services.auth.domain.keys import CACHE_SECONDS
+from services.auth.routes.bodies import (
+    Credentials,
+    LogOut,
+    Me,
+    Profile,
+    Registration,
+    Renewal,
+    Tokens,
+)
+from services.auth.routes.parts import Authorization, PartsOf, caller
+from services.auth.usecases.verdicts import Caller
+
+CallerOf = Annotated[Caller, Depends(caller)]
+
+
+def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return dict.fromkeys((*statuses, 422, 503), PROBLEM_RESPONSE)
+
+
+def _not_stored(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
+
+
+accounts = APIRouter(prefix="/api/auth", tags=["accounts"], dependencies=[Depends(_not_stored)])
+keys = APIRouter(tags=["keys"])
+
+
+@accounts.post("/register", status_code=201, responses=_refusals(403, 409, 429))
+async def register(body: Registration, request: Request, parts: PartsOf) -> Tokens:
+    """Make an account and sign in."""
+    signed_in = await parts.accounts.register(
+        login=body.login,
+        password=body.password,
+        display_name=body.display_name,
+        address=_address(request),
+    )
+    return Tokens.of(signed_in)
+
+
+@accounts.post("/login", responses=_refusals(401, 429))
+async def log_in(body: Credentials, request: Request, parts: PartsOf) -> Tokens:
+    """Exchange a password for a session's tokens."""
+    signed_in = await parts.accounts.log_in(
+        login=body.login, password=body.password, address=_address(request)
+    )
+    return Tokens.of(signed_in)
+
+
+@accounts.post("/refresh", responses=_refusals(401, 429))
+async def refresh(body: Renewal, parts: PartsOf) -> Tokens:
+    """Exchange a refresh token, once, for new tokens. A second use ends the session."""
+    return Tokens.of(await parts.sessions.refresh(body.refresh_token))
+
+
+@accounts.post("/logout", status_code=204, responses=_refusals(401))
+async def log_out(
+    parts: PartsOf,
+    authorization: Authorization = None,
+    body: LogOut | None = None,
+    everywhere: Annotated[bool, Query(alias="all")] = False,
+) -> None:
+    """End the session of the access token, or of a refresh token, or all of the user's."""
+    asked = body or LogOut()
+    if asked.refresh_token and authorization is None:
+        await parts.sessions.end_by_token(asked.refresh_token)
+        return
+    caller = await parts.identify(bearer(authorization))
+    await parts.revoke.log_out(caller, everywhere=everywhere or asked.all)
+
+
+@accounts.get("/me", responses=_refusals(401, 404))
+async def me(caller: CallerOf, parts: PartsOf) -> Me:
+    """The caller's account."""
+    return Me.of(await parts.accounts.get(caller.user_id))
+
+
+@accounts.patch("/me", responses=_refusals(401, 404))
+async def change_me(body: Profile, caller: CallerOf, parts: PartsOf) -> Me:
+    """Change the caller's display name."""
+    return Me.of(await parts.accounts.rename(caller.user_id, body.display_name))
+
+
+@keys.get("/.well-known/jwks.json")
+async def published_keys(response: Response, parts: PartsOf) -> dict[str, Any]:
+    """The keys that verify our tokens, as a JWK Set (RFC 7517)."""
+    response.headers["Cache-Control"] = f"public, max-age={CACHE_SECONDS}"
+    return dict(await parts.published_keys())
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"

@@ -1,0 +1,1 @@
+"""What auth remembers: PostgreSQL, schema `auth`; and the counts of attempts, in Redis."""

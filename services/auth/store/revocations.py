@@ -1,0 +1,73 @@
+"""Revocations, in PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.common.contracts.identities import Revocation
+from services.auth.store.database import Database
+from services.auth.store.tables import REVOCATION_REVISION, REVOCATIONS
+
+
+class PostgresRevocationStore:
+    """One row per revoked token, and at most one per user for all of theirs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, user_id: str, jti: str, now: datetime, *, matters_until: datetime) -> None:
+        """Revoke one token; again changes nothing."""
+        row = {
+            "user_id": user_id,
+            "jti": jti,
+            "not_before": None,
+            "revoked_at": now,
+            "matters_until": matters_until,
+        }
+        async with self._database.transaction() as connection:
+            await revoke(connection, [row])
+
+    async def holds(self, user_id: str, jti: str, issued_at: datetime) -> bool:
+        """Whether such a token was revoked, by itself or with all of its user's."""
+        one = REVOCATIONS.c.jti == jti
+        all_until = and_(REVOCATIONS.c.jti == "", REVOCATIONS.c.not_before >= issued_at)
+        question = select(exists().where(REVOCATIONS.c.user_id == user_id, or_(one, all_until)))
+        async with self._database.reading() as connection:
+            return bool(await connection.scalar(question))
+
+    async def revision(self) -> int:
+        """A number that is another one after each change."""
+        async with self._database.reading() as connection:
+            return int(await connection.scalar(select(REVOCATION_REVISION.c.revision)) or 0)
+
+    async def newest(self, count: int) -> list[Revocation]:
+        question = (
+            select(REVOCATIONS.c.user_id, REVOCATIONS.c.jti, REVOCATIONS.c.not_before)
+            .order_by(REVOCATIONS.c.revoked_at.desc(), REVOCATIONS.c.user_id, REVOCATIONS.c.jti)
+            .limit(count)
+        )
+        async with self._database.reading() as connection:
+            return [
+                Revocation(user_id=row.user_id, jti=row.jti, not_before=row.not_before)
+                for row in await connection.execute(question)
+            ]
+
+
+async def revoke(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    """Add revocations; of two for the same, the one that reaches further stays."""
+    adding = insert(REVOCATIONS).values(rows)
+    new = adding.excluded
+    await connection.execute(
+        adding.on_conflict_do_update(
+            index_elements=[REVOCATIONS.c.user_id, REVOCATIONS.c.jti],
+            set_={
+                "not_before": func.greatest(REVOCATIONS.c.not_before, new.not_before),
+                "matters_until": func.greatest(REVOCATIONS.c.matters_until, new.matters_until),
+                "revoked_at": func.greatest(REVOCATIONS.c.revoked_at, new.revoked_at),
+            },
+        )
+    )

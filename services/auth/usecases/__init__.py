@@ -1,0 +1,1 @@
+"""What may be asked of auth, and the ports it needs for that."""

@@ -1,0 +1,120 @@
+"""Who a token speaks for, and what they may do."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from libs.common.clock import Clock
+from libs.common.contracts.identities import Verdict
+from libs.common.errors import Unauthenticated
+from libs.common.tokens import Claims, TokenType, Verifier
+from services.auth.domain.claims import JTI_PATTERN, context_claims
+from services.auth.domain.people import is_foreign_user_id, is_user_id
+from services.auth.domain.roles import foreign_roles, permissions_of
+from services.auth.usecases.signing import Sign
+
+_JTI = re.compile(JTI_PATTERN)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who showed a valid token. `session_id` is empty if the token belongs to no session here."""
+
+    user_id: str
+    roles: frozenset[str]
+    jti: str
+    session_id: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignIssuer:
+    """Another identity provider whose tokens count here, and where it writes the roles."""
+
+    verifier: Verifier
+    roles_claim: str
+
+
+class RevokedTokens(Protocol):
+    """What was revoked, up to this moment."""
+
+    async def holds(self, user_id: str, jti: str, issued_at: datetime) -> bool: ...
+
+
+class Identify:
+    """Verifies an access token of this or the foreign issuer, and that it was not revoked."""
+
+    def __init__(
+        self, own: Verifier, foreign: ForeignIssuer | None, revoked: RevokedTokens
+    ) -> None:
+        self._own = own
+        self._foreign = foreign
+        self._revoked = revoked
+
+    async def __call__(self, token: str) -> Caller:
+        """Who calls. Raises `Unauthenticated`, and never says which check failed."""
+        caller = await self._caller(token)
+        if await self._revoked.holds(caller.user_id, caller.jti, caller.issued_at):
+            raise Unauthenticated("the token is not valid")
+        return caller
+
+    async def _caller(self, token: str) -> Caller:
+        try:
+            claims = await self._own.verify(token)
+        except Unauthenticated:
+            if self._foreign is None:
+                raise
+            claims = await self._foreign.verifier.verify(token)
+            roles = foreign_roles(claims.raw, self._foreign.roles_claim)
+            if not is_foreign_user_id(claims.subject):
+                raise Unauthenticated("the token is not valid") from None
+            return _caller(claims, roles, session_id="")
+        return _caller(claims, claims.names("roles"), session_id=str(claims.raw.get("sid", "")))
+
+
+class Judge:
+    """Answers the gateway: the caller, their permissions, and a proof of both for others."""
+
+    def __init__(self, identify: Identify, sign: Sign, clock: Clock) -> None:
+        self._identify = identify
+        self._sign = sign
+        self._clock = clock
+
+    async def __call__(self, token: str) -> Verdict:
+        """The verdict on a token. Raises `Unauthenticated`."""
+        caller = await self._identify(token)
+        permissions = permissions_of(caller.roles)
+        claims = context_claims(
+            user_id=caller.user_id,
+            roles=caller.roles,
+            permissions=permissions,
+            jti=caller.jti,
+            now=self._clock.now(),
+            expires_at=caller.expires_at,
+        )
+        return Verdict(
+            user_id=caller.user_id,
+            jti=caller.jti,
+            roles=sorted(caller.roles),
+            permissions=sorted(permissions),
+            issued_at=caller.issued_at,
+            expires_at=caller.expires_at,
+            context=self._sign(claims, TokenType.CONTEXT),
+            context_expires_at=claims["exp"],
+        )
+
+
+def _caller(claims: Claims, roles: frozenset[str], *, session_id: str) -> Caller:
+    # What a store may not be able to hold is not looked up there.
+    if not is_user_id(claims.subject) or not _JTI.fullmatch(claims.jti):
+        raise Unauthenticated("the token is not valid")
+    return Caller(
+        user_id=claims.subject,
+        roles=roles,
+        jti=claims.jti,
+        session_id=session_id,
+        issued_at=claims.issued_at,
+        expires_at=claims.expires_at,
+    )

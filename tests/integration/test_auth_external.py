@@ -1,0 +1,53 @@
+"""Another identity provider beside our own, by nothing but settings."""
+
+import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from jwt import encode
+from jwt.algorithms import RSAAlgorithm
+
+from libs.common.clock import system_clock
+from tests.fakes_auth import running, set_environment
+
+ISSUER = "https://id.example.com/realms/games"
+KEY = generate_private_key(65537, 2048)
+
+
+async def test_tokens_of_a_configured_issuer_count(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str
+) -> None:
+    jwk = RSAAlgorithm.to_jwk(KEY.public_key(), as_dict=True) | {"kid": "one", "alg": "RS256"}
+
+    async def publish(_: web.Request) -> web.Response:
+        return web.json_response({"keys": [jwk]})
+
+    app = web.Application()
+    app.router.add_get("/certs", publish)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    set_environment(
+        monkeypatch,
+        database_url,
+        redis_url,
+        EXTERNAL_ISSUER=ISSUER,
+        EXTERNAL_JWKS_URL=f"http://127.0.0.1:{runner.addresses[0][1]}/certs",
+        EXTERNAL_AUDIENCE="games",
+        EXTERNAL_ROLES_CLAIM="realm_access.roles",
+    )
+    now = int(system_clock.now().timestamp())
+    claims = {"iss": ISSUER, "aud": "games", "sub": "f3d1c2b4", "iat": now, "exp": now + 300}
+    claims |= {"realm_access": {"roles": ["moderator"]}}
+    token = encode(claims, KEY, algorithm="RS256", headers={"kid": "one"})
+
+    async with running() as auth:
+        foreign = await auth.judge(token)
+        own = await auth.judge(await auth.order_token("carol"))
+        headers = {"Authorization": f"Bearer {token}"}
+        logged_out = await auth.post("/api/auth/logout", headers=headers)
+        after = await auth.judge(token)
+    await runner.cleanup()
+
+    assert foreign.json()["roles"] == ["moderator"]
+    assert own.json()["user_id"] == "carol"
+    assert (logged_out.status_code, after.status_code) == (204, 401)
