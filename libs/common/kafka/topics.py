@@ -1,0 +1,65 @@
+"""The topics themselves: that they exist, and where they end."""
+
+from collections.abc import Mapping
+from uuid import uuid4
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from libs.common.contracts.topics import TOPICS
+from libs.common.kafka.clients import REQUEST_TIMEOUT_MS, broker_errors, close
+
+# noida-db sums a whole segment at each append; small segments keep that cheap.
+EMBEDDED_SEGMENT_BYTES = 1024 * 1024
+
+
+async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """Where each partition of a topic ends now. Raises `BrokerUnavailable`."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=f"ends-{uuid4().hex[:8]}")
+    try:
+        with broker_errors():
+            await consumer.start()
+            partitions = await _partitions(consumer, topic)
+            ends = await consumer.end_offsets([TopicPartition(topic, p) for p in partitions])
+            return {tp.partition: offset for tp, offset in ends.items()}
+    finally:
+        await close(consumer)
+
+
+async def ensure_topics(
+    bootstrap: str, *, replication: int, extra: Mapping[str, str] | None = None
+) -> None:
+    """Create the topics that are missing and add partitions that are missing; safe to repeat."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    try:
+        await admin.start()
+        await admin.create_topics(
+            [
+                NewTopic(
+                    t.name, t.partitions, replication, topic_configs={**t.config, **(extra or {})}
+                )
+                for t in TOPICS
+            ]
+        )
+        described = await admin.describe_topics([t.name for t in TOPICS])
+        have = {d["topic"]: len(d["partitions"]) for d in described}
+        lacking = {
+            t.name: NewPartitions(t.partitions) for t in TOPICS if have[t.name] < t.partitions
+        }
+        if lacking:
+            await admin.create_partitions(lacking)
+        if extra:  # a client may have been first, and got the topic with the broker's defaults
+            await admin.alter_configs(
+                [
+                    ConfigResource(ConfigResourceType.TOPIC, t.name, {**t.config, **extra})
+                    for t in TOPICS
+                ]
+            )
+    finally:
+        await admin.close()
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
+    await consumer.topics()  # fetches the metadata that partitions_for_topic reads
+    return set(consumer.partitions_for_topic(topic) or ())
