@@ -1,0 +1,112 @@
+"""Builds the notification service: `uvicorn services.notification.main:app`."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from os import getpid
+from socket import gethostname
+from typing import Any
+
+from fastapi import FastAPI
+
+from libs.common.app import create_service
+from libs.common.batching import Lane
+from libs.common.clock import system_clock
+from libs.common.contracts.identities import RevocationList
+from libs.common.health import Readiness
+from libs.common.identity import (
+    ServiceDoor,
+    ServiceIdentity,
+    auth_keys,
+    context_verifier,
+    open_session,
+)
+from libs.common.revocations import Revocations, follow
+from libs.common.tasks import background
+from libs.common.tokens import Audience
+from services.notification.connections.takeover import Connections, StreamApp
+from services.notification.consumer import BoardConsumer
+from services.notification.hub import Hub
+from services.notification.routes import Parts, internal, public
+from services.notification.settings import Settings
+from services.notification.store import RedisSessions, RedisTickets, open_redis
+from services.notification.upstream import ScoreboardRanks
+from services.notification.usecases.ports import Limits, Over, Session
+from services.notification.usecases.standings import Standings
+from services.notification.usecases.streams import Streams
+from services.notification.usecases.tickets import Tickets
+
+SESSIONS_PER_CALL = 200
+MAX_WAITING = 10_000
+MAX_BODY_BYTES = 16 * 1024  # a signed context
+
+NAME = "notification"
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, Any], None]:
+    settings = Settings()
+    node = f"{gethostname()}-{getpid()}"
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(open_session())
+        identity = ServiceIdentity(http, settings.auth_url, NAME, settings.service_secret)
+        keys = auth_keys(http, settings.auth_url)
+        revocations = Revocations()
+
+        redis = open_redis(settings.redis_url.get_secret_value())
+        stack.push_async_callback(redis.aclose)
+        limits = Limits(settings.max_connections_per_user, settings.max_connections_per_address)
+        sessions = RedisSessions(redis, limits, ttl_seconds=settings.session_ttl_seconds)
+        ready.add("redis", sessions.check)
+        # A storm of connections costs a few calls, not one each.
+        opening: Lane[Session, Over] = Lane(
+            sessions.open, max_batch=SESSIONS_PER_CALL, max_waiting=MAX_WAITING
+        )
+        await stack.enter_async_context(background(opening.run(), name="opening"))
+
+        hub = Hub(system_clock, stall_seconds=settings.stall_seconds)
+        tickets = Tickets(
+            context_verifier(keys, Audience.NOTIFICATION), RedisTickets(redis), revocations
+        )
+        streams = Streams(
+            hub, tickets, sessions, opening.submit, revocations, system_clock,
+            limits=limits, node=node, ttl_seconds=settings.session_ttl_seconds,
+        )  # fmt: skip
+        stack.push_async_callback(streams.flush)
+
+        def heard(news: RevocationList) -> None:
+            revocations.replace(news)
+            streams.enforce()
+
+        consumer = BoardConsumer(
+            settings.kafka_bootstrap_servers, settings.region, hub, system_clock, node=node
+        )
+        ready.add("kafka", consumer.check)
+        standings = Standings(ScoreboardRanks(http, settings.scoreboard_url), streams.viewers)
+        for name, work in {
+            "consumer": consumer.run(),
+            "heartbeats": hub.beat(),
+            "streams": streams.watch(),
+            "standings": standings.watch(),
+            "revocations": follow(http, settings.auth_url, identity, heard),
+        }.items():
+            await stack.enter_async_context(background(work, name=name))
+        yield {
+            "parts": Parts(
+                streams=streams,
+                connections=Connections(),
+                tickets=tickets,
+                gateway_door=ServiceDoor(keys, callers=frozenset({"gateway"})),
+                origins=frozenset(settings.allowed_origins),
+                address_secret=settings.service_secret.get_secret_value().encode(),
+            )
+        }
+
+
+app = create_service(
+    NAME,
+    lifespan,
+    [public, internal],
+    app_class=StreamApp,
+    max_body_bytes=MAX_BODY_BYTES,
+    docs_url=None,
+)

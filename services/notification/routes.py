@@ -1,0 +1,162 @@
+"""
+HTTP and WebSocket in: the two public streams, and tickets for the gateway.
+
+Everything is checked before the upgrade, and refused with a problem and a status; a stream that
+has begun is only ever ended by a close code.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Protocol, cast
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, WebSocket
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from libs.common.contracts.sessions import Ticket, TicketOrder
+from libs.common.errors import Forbidden
+from libs.common.identity import ServiceDoor
+from libs.common.problems import PROBLEM_RESPONSE
+from services.notification.domain import Client, Position, hide_address, origin_allowed
+from services.notification.usecases.ports import Session
+from services.notification.usecases.streams import Streams
+from services.notification.usecases.tickets import Tickets
+
+_REFUSALS: dict[int | str, dict[str, Any]] = dict.fromkeys(
+    (401, 403, 422, 429, 503), PROBLEM_RESPONSE
+)
+
+
+class Connections(Protocol):
+    """Takes connections over from the server; `connections.takeover` says how."""
+
+    def expect(self, scope: Scope) -> None: ...
+
+    def open_websocket(self, scope: Scope, watcher: Streams) -> Client: ...
+
+    def open_events(self, scope: Scope, watcher: Streams) -> Client: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes need."""
+
+    streams: Streams
+    connections: Connections
+    tickets: Tickets
+    gateway_door: ServiceDoor
+    origins: frozenset[str]
+    address_secret: bytes
+
+
+async def _parts(connection: HTTPConnection) -> Parts:
+    return cast("Parts", connection.state.parts)
+
+
+PartsOf = Annotated[Parts, Depends(_parts)]
+
+public = APIRouter(tags=["streams"])
+internal = APIRouter(prefix="/internal", tags=["internal"])
+
+
+@public.websocket("/api/stream")
+async def stream(websocket: WebSocket, parts: PartsOf, since: str = "", ticket: str = "") -> None:
+    """The board over WebSocket; with a ticket, the own rank as well."""
+    _arrive(websocket, parts)
+    seen = Position.parse(since)
+    session = await _admit(websocket, parts, ticket, "websocket")
+    with _abandoned_on_error(parts.streams, session):
+        await websocket.accept()
+        client = parts.connections.open_websocket(websocket.scope, parts.streams)
+        parts.streams.begin(session, client, seen)
+
+
+@public.get(
+    "/api/stream/sse",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}}, **_REFUSALS},
+)
+async def stream_events(
+    request: Request,
+    parts: PartsOf,
+    since: Annotated[str, Query(description="`epoch:rev` of the newest snapshot seen")] = "",
+    ticket: Annotated[str, Query(description="for a private stream; good once")] = "",
+    last_event_id: Annotated[str, Header(description="wins over `since`")] = "",
+) -> Response:
+    """The board as server-sent events; with a ticket, the own rank as well."""
+    _arrive(request, parts)
+    seen = Position.parse(last_event_id or since)
+    session = await _admit(request, parts, ticket, "sse")
+    return EventStreamResponse(parts, session, seen, origin=request.headers.get("origin"))
+
+
+@internal.post("/tickets", responses={**_REFUSALS})
+async def issue_ticket(
+    order: TicketOrder, parts: PartsOf, authorization: Annotated[str | None, Header()] = None
+) -> Ticket:
+    """A ticket for a private stream; for the gateway, on behalf of a user."""
+    await parts.gateway_door.admit(authorization)
+    return await parts.tickets.issue(order)
+
+
+class EventStreamResponse(Response):
+    """Sends a response's head, and hands the connection over for the rest of its life."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self, parts: Parts, session: Session, seen: Position, *, origin: str | None
+    ) -> None:
+        super().__init__()
+        self._parts = parts
+        self._session = session
+        self._seen = seen
+        del self.headers["content-length"]
+        self.headers["transfer-encoding"] = "chunked"
+        self.headers["connection"] = "close"
+        self.headers["cache-control"] = "no-store"
+        self.headers["x-accel-buffering"] = "no"  # nginx would collect events
+        self.headers["vary"] = "origin"
+        if origin is not None:
+            self.headers["access-control-allow-origin"] = origin
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        streams = self._parts.streams
+        with _abandoned_on_error(streams, self._session):
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            client = self._parts.connections.open_events(scope, streams)
+            streams.begin(self._session, client, self._seen)
+
+
+@contextmanager
+def _abandoned_on_error(streams: Streams, session: Session) -> Generator[None, None, None]:
+    """Give the session up if its stream does not begin; a client that went away is no error."""
+    try:
+        yield
+    except (OSError, WebSocketDisconnect):
+        streams.abandon(session)
+    except BaseException:
+        streams.abandon(session)
+        raise
+
+
+def _arrive(connection: HTTPConnection, parts: Parts) -> None:
+    """What every stream begins with. Raises `Forbidden` for a page that is not ours."""
+    # uvicorn logs the query of a request that it answers; a ticket must not get there.
+    connection.scope["query_string"] = b""
+    parts.connections.expect(connection.scope)
+    scheme = connection.scope["scheme"].replace("ws", "http")
+    own = f"{scheme}://{connection.headers.get('host', '')}"
+    if not origin_allowed(connection.headers.get("origin"), own, parts.origins):
+        raise Forbidden("this origin may not open streams")
+
+
+async def _admit(connection: HTTPConnection, parts: Parts, ticket: str, transport: str) -> Session:
+    host = connection.client.host if connection.client else ""
+    return await parts.streams.admit(
+        address=hide_address(host, parts.address_secret),
+        transport=transport,
+        ticket=ticket,
+    )

@@ -1,0 +1,1 @@
+"""What may be asked of notification: open a stream, get a ticket for a private one."""
