@@ -1,6 +1,8 @@
 """Reading a topic: as one of a group, or all of it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,6 +17,7 @@ FETCH_MAX_WAIT_MS = 50
 SESSION_TIMEOUT_MS = 15_000
 HEARTBEAT_MS = 3_000
 METADATA_MAX_AGE_MS = 30_000
+EMPTY_FETCH_SECONDS = 0.005
 
 _log = structlog.get_logger()
 
@@ -66,6 +69,7 @@ class GroupReader:
         """Join the group. Raises `BrokerUnavailable`."""
         with broker_errors():
             await self._consumer.start()
+        _pace(self._consumer)
         self._consumer.subscribe([self._topic], listener=_Assigned(self))
 
     async def close(self) -> None:
@@ -181,6 +185,7 @@ class BroadcastReader:
         tps = [TopicPartition(self._topic, number) for number in range(partitions)]
         with broker_errors():
             await self._consumer.start()
+            _pace(self._consumer)
             self._consumer.assign(tps)
             starts = await self._consumer.beginning_offsets(tps)
             ends = await self._consumer.end_offsets(tps)
@@ -195,6 +200,29 @@ class BroadcastReader:
 
     async def close(self) -> None:
         await close(self._consumer)
+
+
+def _pace(consumer: AIOKafkaConsumer) -> None:
+    """
+    Let a fetch that brings nothing take 5 ms at least.
+
+    A broker holds such a fetch for `fetch_max_wait_ms`. noida-db answers at once, and would be
+    asked thousands of times a second; aiokafka has no setting for that.
+    """
+    fetcher = consumer._fetcher
+    fetch = fetcher._proc_fetch_request
+
+    async def paced(*request: object) -> bool:
+        loop = asyncio.get_running_loop()
+        earliest = loop.time() + EMPTY_FETCH_SECONDS
+        found: bool = await fetch(*request)
+        if not found:
+            # The fetcher cancels its requests when it closes, and awaits them: they must not raise.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(max(0.0, earliest - loop.time()))
+        return found
+
+    fetcher._proc_fetch_request = paced
 
 
 def _message(record: object) -> Message:
