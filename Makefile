@@ -17,7 +17,7 @@ RUNTIME := $(call stamp,runtime,requirements.lock)
 DEV := $(call stamp,dev,requirements-dev.lock)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check up down clean lock
+.PHONY: help run test check bench up down clean lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ test: $(DEV) ## Everything that `check` does, and all tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -rs
+
+bench: $(DEV) ## First figures: updates and deliveries per second, and their CPU-seconds
+	$(BIN)/python -m bench.first_figures $(ARGS)
 
 up: ## Start the deployment in Docker
 	$(COMPOSE) up --build --detach --wait

@@ -12,8 +12,9 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from libs.common.contracts.boards import LeaderboardUpdated, Reason, TopEntry
+from libs.common.contracts.streams import CloseCode
 from libs.common.errors import Unavailable
-from services.notification.domain import UNSEEN, Client, CloseCode, Snapshot, Variant, Viewer
+from services.notification.domain import UNSEEN, Client, Snapshot, Variant, Viewer
 from services.notification.usecases.ports import Limits, Over, Session
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

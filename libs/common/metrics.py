@@ -2,8 +2,10 @@
 Every metric: its name, unit and labels.
 
 Labels are bounded by the code (route templates, refusal codes), never by users. Buckets are
-seconds or counts as the name says.
+seconds or counts as the name says. `python -m libs.common.metrics` prints `docs/metrics.md`.
 """
+
+import sys
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -88,3 +90,28 @@ FRESHNESS_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60),
 )
 FANOUT_SECONDS = Histogram("notification_fanout_duration_seconds", "One fan-out", buckets=_FAST)
+
+
+def page() -> str:
+    """`docs/metrics.md`."""
+    metrics = [m for m in globals().values() if isinstance(m, Counter | Gauge | Histogram)]
+    rows = "\n".join(_row(metric) for metric in metrics)
+    return (
+        "# Metrics\n\n"
+        "Printed by `python -m libs.common.metrics`; a test compares. "
+        "Every service serves its own at `/metrics`; units are in the names.\n\n"
+        "| name | type | labels | meaning |\n"
+        "|---|---|---|---|\n"
+        f"{rows}\n"
+    )
+
+
+def _row(metric: Counter | Gauge | Histogram) -> str:
+    family = next(iter(metric.describe()))
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "–"
+    return f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -4,35 +4,22 @@ The rules of a stream: what orders its frames, how they are encoded, why it is c
 
 import hmac
 import ipaddress
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from libs.common.contracts import streams
 from libs.common.contracts.boards import LeaderboardUpdated
+from libs.common.contracts.streams import CloseCode
 from libs.common.errors import InvalidRequest
 
 ADDRESS_HASH_CHARACTERS = 32
 IPV6_PREFIX_BITS = 64
 
 _POSITION = re.compile(r"^([0-9]{1,18}):([0-9]{1,18})$")
-_SNAPSHOT_FIELDS = {
-    "board", "epoch", "rev", "top_10", "moves", "reason", "timestamp", "accepted_at",
-}  # fmt: skip
-
-
-class CloseCode(IntEnum):
-    """Why we close a WebSocket. 4000-4499: reconnect. 4500-4999: do not."""
-
-    INVALID_TEXT = 1007  # RFC 6455: a text that is not UTF-8
-    DRAINING = 4000  # this process ends; come back after the advised time
-    STALLED = 4001  # nothing was read for too long
-    SESSION_EXPIRED = 4002  # the sign-in ended; come back with a new ticket
-    REVOKED = 4500  # the sign-in was revoked
-    PROTOCOL_ERROR = 4502  # too much, too often, or nothing that we understand
 
 
 class Position(NamedTuple):
@@ -100,12 +87,21 @@ class Snapshot:
 
     @classmethod
     def of(cls, event: LeaderboardUpdated) -> "Snapshot":
-        body = event.model_dump(mode="json", include=_SNAPSHOT_FIELDS)
+        frame = streams.Snapshot(
+            board=event.board,
+            epoch=event.epoch,
+            rev=event.rev,
+            top_10=event.top_10,
+            moves=event.moves,
+            reason=event.reason,
+            timestamp=event.timestamp,
+            accepted_at=event.accepted_at,
+        )
         position = Position(*event.position)
         news = event.reason in ("scores", "correction")
         return cls(
             position,
-            encode({"type": "snapshot", **body}, position),
+            encode(frame, position),
             event.accepted_at if news else None,
         )
 
@@ -121,20 +117,20 @@ class Viewer:
 
 
 def heartbeat(position: Position) -> Frames:
-    return encode({"type": "heartbeat", "epoch": position.epoch, "rev": position.rev}, position)
+    return encode(streams.Heartbeat(epoch=position.epoch, rev=position.rev), position)
 
 
 def current(position: Position) -> Frames:
     """Says that what the client has is the newest."""
-    return encode({"type": "current", "epoch": position.epoch, "rev": position.rev}, position)
+    return encode(streams.Current(epoch=position.epoch, rev=position.rev), position)
 
 
 def encode(
-    message: Mapping[str, Any], position: Position | None = None, *, retry_ms: int | None = None
+    frame: streams.ServerFrame, position: Position | None = None, *, retry_ms: int | None = None
 ) -> Frames:
-    """A message for the wire; only a position becomes an SSE event's id."""
-    text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
-    event = f"event: {message['type']}\n"
+    """A frame for the wire; only a position becomes an SSE event's id."""
+    text = frame.model_dump_json()
+    event = f"event: {frame.type}\n"
     if position is not None:
         event += f"id: {position.epoch}:{position.rev}\n"
     if retry_ms is not None:

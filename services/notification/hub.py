@@ -13,10 +13,10 @@ from time import perf_counter
 
 from libs.common import metrics
 from libs.common.clock import Clock
+from libs.common.contracts.streams import CloseCode
 from services.notification.domain import (
     UNSEEN,
     Client,
-    CloseCode,
     Frames,
     Position,
     Snapshot,
@@ -114,11 +114,11 @@ class Hub:
         alive = self._snapshot is not None and now - self._heard_at < SOURCE_SILENCE_SECONDS
         for clients in self._slices():
             # Made per slice: a snapshot may have come while the loop had its turn.
-            frames = heartbeat(self.position)
+            frames = heartbeat(self.position) if alive else None
             for client in clients:
                 if not client.writable:
                     self._judge_stall(client, now)
-                elif alive and not self._offer(client):
+                elif frames is not None and not self._offer(client):
                     client.write(frames[client.variant])
             await asyncio.sleep(0)
 

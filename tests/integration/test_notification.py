@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from services.notification.domain import CloseCode
+from libs.common.contracts.streams import CloseCode
 from tests.fake_auth import FakeAuth
 from tests.notification_fakes import read_sse
 from tests.notification_server import Board, FakeScoreboard, Service, Start, a_ticket, receive

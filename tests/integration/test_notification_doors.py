@@ -11,8 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
+from libs.common.contracts.streams import CloseCode
 from libs.common.tokens import Audience, TokenType
-from services.notification.domain import CloseCode
 from tests.fake_auth import FakeAuth
 from tests.notification_server import ORIGIN, Board, Service, Start, a_ticket, receive
 

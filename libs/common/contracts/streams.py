@@ -19,11 +19,11 @@ class CloseCode(IntEnum):
     """Why a WebSocket was closed. 4000-4499: reconnect. 4500-4999: do not."""
 
     INVALID_TEXT = 1007  # RFC 6455: a text that is not UTF-8
-    DRAINING = 4000
-    STALLED = 4001
-    SESSION_EXPIRED = 4002  # reconnect with a new ticket
-    REVOKED = 4500
-    PROTOCOL_ERROR = 4502
+    DRAINING = 4000  # this process ends; come back after the advised time
+    STALLED = 4001  # nothing was read for too long
+    SESSION_EXPIRED = 4002  # the sign-in ended; come back with a new ticket
+    REVOKED = 4500  # the sign-in was revoked
+    PROTOCOL_ERROR = 4502  # too much, too often, or nothing that we understand
 
 
 class Snapshot(Contract):

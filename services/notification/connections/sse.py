@@ -7,8 +7,9 @@ The client has nothing to say any more; if it does, the stream ends.
 import asyncio
 from collections.abc import Callable
 
+from libs.common.contracts.streams import CloseCode, Reconnect
 from services.notification.connections.stream import Stream, Watcher
-from services.notification.domain import CloseCode, Variant, chunk, encode
+from services.notification.domain import Variant, chunk, encode
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
@@ -36,6 +37,5 @@ class EventStream(Stream):
 
     def shut_down(self, *, after_ms: int) -> None:
         if self._closing is None:
-            advice = {"type": "reconnect", "after_ms": after_ms}
-            self.write(encode(advice, retry_ms=after_ms).sse)
+            self.write(encode(Reconnect(after_ms=after_ms), retry_ms=after_ms).sse)
         self.close(CloseCode.DRAINING, "this server is restarting")

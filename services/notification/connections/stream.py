@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from libs.common import metrics
-from services.notification.domain import UNSEEN, Client, CloseCode, Variant
+from libs.common.contracts.streams import CloseCode
+from services.notification.domain import UNSEEN, Client, Variant
 
 CLOSE_SECONDS = 2.0
 

@@ -16,8 +16,9 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from libs.common import metrics
+from libs.common.contracts.streams import CloseCode, Pong, Reconnect
 from services.notification.connections.stream import Stream, Watcher
-from services.notification.domain import CloseCode, Variant, encode
+from services.notification.domain import Variant, encode
 
 MAX_MESSAGE_BYTES = 4096
 MAX_MESSAGES = 10
@@ -25,7 +26,7 @@ MAX_FRAMES = 50  # fragments count too: they cost as much to parse as messages
 WINDOW_SECONDS = 10.0
 
 _PING = {"type": "ping"}
-_PONG = encode({"type": "pong"}).websocket
+_PONG = encode(Pong()).websocket
 
 
 class WebSocketStream(Stream):
@@ -75,7 +76,7 @@ class WebSocketStream(Stream):
 
     def shut_down(self, *, after_ms: int) -> None:
         if self._closing is None:
-            self.write(encode({"type": "reconnect", "after_ms": after_ms}).websocket)
+            self.write(encode(Reconnect(after_ms=after_ms)).websocket)
         self.close(CloseCode.DRAINING, "this server is restarting")
 
     def _received(self, frame: Frame) -> None:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from itertools import islice
 
+from libs.common.contracts.streams import StandingFrame
 from libs.common.errors import Unavailable
 from libs.common.logs import Trouble
 from services.notification.domain import Client, Viewer, encode
@@ -54,7 +55,7 @@ class Standings:
             for client in clients.get(user_id, ()):
                 if client.writable and self._told.get(client) != (rank, score):
                     frames = frames or encode(
-                        {"type": "standing", "rank": rank, "score": score, "user_id": user_id}
+                        StandingFrame(rank=rank, score=score, user_id=user_id)
                     )
                     self._told[client] = (rank, score)
                     client.write(frames[client.variant])

@@ -12,9 +12,10 @@ from itertools import islice
 from uuid import uuid4
 
 from libs.common.clock import Clock
+from libs.common.contracts.streams import CloseCode
 from libs.common.errors import RateLimited, Unavailable
 from libs.common.logs import Trouble
-from services.notification.domain import Client, CloseCode, Position, Viewer
+from services.notification.domain import Client, Position, Viewer
 from services.notification.usecases.ports import (
     Fanout,
     Limits,

@@ -12,7 +12,6 @@ from pydantic import BaseModel, TypeAdapter
 
 from libs.common.contracts import asyncapi, streams
 from libs.common.contracts.topics import TOPICS, Topic
-from services.notification.domain import CloseCode
 
 ROOT = Path(__file__).parents[3]
 EVENTS = list(dict.fromkeys(topic.event for topic in TOPICS))
@@ -48,10 +47,6 @@ def test_a_frame_is_told_by_its_type() -> None:
     parsed = frames.validate_json('{"type":"standing","rank":1,"score":5,"user_id":"alice"}')
 
     assert parsed == streams.StandingFrame(rank=1, score=5, user_id="alice")
-
-
-def test_the_documented_close_codes_are_those_in_use() -> None:
-    assert CloseCode.__members__ == streams.CloseCode.__members__
 
 
 def test_the_page_of_events_is_current() -> None:

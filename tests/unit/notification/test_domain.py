@@ -1,9 +1,12 @@
 """Frames that real parsers read; origins, positions and addresses."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.contracts.streams import Reconnect
 from libs.common.errors import InvalidRequest
 from services.notification import domain
 from services.notification.domain import Position, Snapshot
@@ -12,16 +15,17 @@ from tests.notification_fakes import an_event, read_sse, read_websocket, unchunk
 
 @given(st.text(max_size=70_000))
 def test_any_text_survives_both_encodings(text: str) -> None:
-    message = {"type": "x", "text": text}
-    frames = domain.encode(message)
-    assert read_websocket(frames.websocket) == [message]
-    assert read_sse(frames.sse) == [message]
+    snapshot = Snapshot.of(an_event().model_copy(update={"board": text}))
+    (by_websocket,) = read_websocket(snapshot.frames.websocket)
+    (by_events,) = read_sse(snapshot.frames.sse)
+    assert by_websocket["board"] == by_events["board"] == text
 
 
-@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
+@pytest.mark.parametrize("size", [8, 125, 126, 65535, 65536])
 def test_frame_lengths_at_their_bounds(size: int) -> None:
-    message = {"type": "x", "text": "a" * (size - len('{"type":"x","text":""}'))}
-    assert read_websocket(domain.encode(message).websocket) == [message]
+    frame = {"a": "a" * (size - len('{"a":""}'))}
+    payload = json.dumps(frame, separators=(",", ":")).encode()
+    assert read_websocket(domain.text_frame(payload)) == [frame]
 
 
 def test_a_snapshot_says_all_that_a_page_shows() -> None:
@@ -47,7 +51,7 @@ def test_only_news_is_measured_for_freshness() -> None:
 
 
 def test_reconnect_advice_reaches_an_event_source() -> None:
-    frames = domain.encode({"type": "reconnect", "after_ms": 7}, retry_ms=7)
+    frames = domain.encode(Reconnect(after_ms=7), retry_ms=7)
     assert b"retry: 7\n" in unchunk(frames.sse)
     assert b"id:" not in unchunk(frames.sse)
 

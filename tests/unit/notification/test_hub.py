@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notification.domain import CloseCode, Position, Variant
+from libs.common.contracts.streams import CloseCode
+from services.notification.domain import Position, Variant
 from services.notification.hub import SLICE, SOURCE_SILENCE_SECONDS, Hub
 from tests.notification_fakes import FakeClient, ManualClock, a_snapshot
 

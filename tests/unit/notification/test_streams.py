@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from libs.common.contracts.streams import CloseCode
 from libs.common.errors import InvalidRequest, RateLimited, Unauthenticated, Unavailable
-from services.notification.domain import CloseCode, Position, Viewer
+from services.notification.domain import Position, Viewer
 from services.notification.hub import Hub
 from services.notification.usecases.ports import Limits, Over, Session
 from services.notification.usecases.standings import Standings

@@ -1,0 +1,102 @@
+"""
+The first figures: accepted updates per second, and deliveries per second, with what they cost.
+
+    make bench
+
+Starts a stack of its own on free ports, loads it from this process, and prints a table. Nothing is
+pinned; client, servers and services share the machine, so the CPU-seconds are the figure to keep.
+The sums of what was sent, ledger and board must be equal, or the run does not count.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import cpu
+from libs.devstack import credentials
+from tests import load
+from tests.embedded import temporary_folder
+from tests.stack import RunningStack
+
+USERS = 1000
+UNLIMITED = {"RATE_LIMIT_PER_SECOND": "100000", "RATE_LIMIT_BURST": "100000"}
+WARM_UP_UPDATES = 2000
+PATIENCE_SECONDS = 30
+
+console = Console()
+
+
+async def measure(stack: RunningStack, *, updates: int, watchers: int) -> None:
+    urls = stack.urls
+    pids = {p["name"]: p["pid"] for p in stack.status()["processes"] if p["pid"]}
+    secret = credentials.load(stack.data_dir)["client_operator"]
+    users = [f"user-{number:04}" for number in range(USERS)]
+    work = load.Load(urls["gateway"], await load.tokens(urls["auth"], secret, users))
+    await work.run(WARM_UP_UPDATES)
+
+    before = cpu.by_name(pids)
+    started = time.perf_counter()
+    await work.run(updates)
+    seconds = time.perf_counter() - started
+    report("Accepted updates, 64 connections, nobody watches", updates, seconds, before, pids)
+
+    async with load.watching(urls["notification"], watchers) as screens:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not all(screen.snapshots for screen in screens):
+                await asyncio.sleep(0.1)
+        seen = sum(len(screen.snapshots) for screen in screens)
+        before = cpu.by_name(pids)
+        started = time.perf_counter()
+        work.connections = 4
+        await work.run(updates // 10)
+        await load.seconds_until_converged(
+            urls["gateway"], urls["postgres"], screens, patience=PATIENCE_SECONDS
+        )
+        seconds = time.perf_counter() - started
+        delivered = sum(len(screen.snapshots) for screen in screens) - seen
+        title = f"Deliveries to {watchers} WebSockets while {updates // 10} updates arrive"
+        report(title, delivered, seconds, before, pids)
+        load.check(work, await load.truth(urls["postgres"]), screens)
+    console.print("sent = ledger = totals = board = every screen", style="green")
+
+
+def report(
+    title: str, count: int, seconds: float, before: Mapping[str, float], pids: Mapping[str, int]
+) -> None:
+    after = cpu.by_name(pids)
+    used = {name: after[name] - before[name] for name in pids}
+    total = sum(used.values())
+    table = Table(title=title, title_justify="left")
+    for column in ("process", "CPU-seconds", "µs each"):
+        table.add_column(column, justify="left" if column == "process" else "right")
+    for name, spent in sorted(used.items(), key=lambda item: -item[1]):
+        table.add_row(name, f"{spent:.2f}", f"{spent / max(count, 1) * 1e6:.0f}")
+    table.add_row("all", f"{total:.2f}", f"{total / max(count, 1) * 1e6:.0f}", style="bold")
+    console.print(table)
+    console.print(
+        f"{count} in {seconds:.1f} s: {count / seconds:.0f}/s, "
+        f"{count / max(total, 0.01):.0f} per CPU-second of all processes\n"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--updates", type=int, default=20_000)
+    parser.add_argument("--watchers", type=int, default=500)
+    arguments = parser.parse_args()
+    with temporary_folder() as folder:
+        stack = RunningStack(folder)
+        console.print("Starting a stack of its own …")
+        stack.start(env=UNLIMITED)
+        try:
+            asyncio.run(measure(stack, updates=arguments.updates, watchers=arguments.watchers))
+        finally:
+            stack.stop()
+
+
+if __name__ == "__main__":
+    main()
