@@ -9,7 +9,7 @@ BIN := .venv/bin
 LOCKED := $(BIN)/pip install --disable-pip-version-check --progress-bar on --require-hashes
 PROJECT := $(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-index --no-build-isolation
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes \
-	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra embedded
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 # A stamp is named for the content of the lock, so a changed lock installs and an equal one does not.
 stamp = .venv/.installed-$(1)-$(shell cat pyproject.toml $(2) 2>/dev/null | cksum | cut -d ' ' -f 1)
@@ -30,7 +30,7 @@ check: $(DEV) ## Lint, types, architecture and unit tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/unit --quiet
+	$(BIN)/python -m pytest tests/unit tests/architecture --quiet
 
 test: $(DEV) ## Everything that `check` does, and all tests
 	$(BIN)/ruff check
@@ -42,10 +42,10 @@ test: $(DEV) ## Everything that `check` does, and all tests
 bench: $(DEV) ## First figures: updates and deliveries per second, and their CPU-seconds
 	$(BIN)/python -m bench.first_figures $(ARGS)
 
-up: ## Start the deployment in Docker
+up: deploy/.env ## Start the deployment in Docker
 	$(COMPOSE) up --build --detach --wait
 
-down: ## Stop the deployment in Docker
+down: deploy/.env ## Stop the deployment in Docker
 	$(COMPOSE) down
 
 clean: ## Delete the environment and caches; data stays (`live-scoreboard reset` deletes it)
@@ -53,9 +53,12 @@ clean: ## Delete the environment and caches; data stays (`live-scoreboard reset`
 
 lock: $(DEV) ## Pin the newest allowed versions, with hashes
 	$(BIN)/pip install --disable-pip-version-check --quiet pip-tools
-	CUSTOM_COMPILE_COMMAND='make lock' $(COMPILE) --upgrade --output-file requirements.lock pyproject.toml
-	CUSTOM_COMPILE_COMMAND='make lock' $(COMPILE) --extra dev --constraint requirements.lock \
-		--output-file requirements-dev.lock pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(COMPILE) --upgrade --extra embedded \
+		--output-file requirements.lock pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(COMPILE) --extra embedded --extra dev \
+		--constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	CUSTOM_COMPILE_COMMAND='make lock' $(COMPILE) --constraint requirements.lock \
+		--output-file deploy/requirements.lock pyproject.toml
 
 # The second lock holds everything of the first, so after `make check` there is nothing to install.
 $(RUNTIME): | .venv/bin/python
@@ -69,6 +72,9 @@ $(DEV): | .venv/bin/python
 	@$(LOCKED) -r requirements-dev.lock
 	@$(PROJECT) --editable .
 	@rm -f .venv/.installed-* && touch $(DEV) $(RUNTIME)
+
+deploy/.env:
+	@echo 'No deploy/.env yet: see "Start" in docs/operations.md'; exit 1
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'

@@ -12,7 +12,7 @@ import structlog
 MAX_FIELD_CHARACTERS = 2000
 
 
-def configure(service: str, level: str = "INFO") -> None:
+def configure(service: str) -> None:
     """Send every logger of this process, uvicorn's and the libraries' too, through one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -40,7 +40,7 @@ def configure(service: str, level: str = "INFO") -> None:
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
+    root.setLevel(logging.INFO)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True

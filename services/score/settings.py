@@ -12,7 +12,6 @@ class Settings(EnvSettings):
     redis_url: SecretStr
     kafka_bootstrap_servers: str
     auth_url: str
-    log_level: str = "INFO"
     max_increment: int = Field(default=1_000_000, ge=1, le=2**53 - 1)
     rate_limit_per_second: float = Field(default=5, gt=0, le=1_000_000)
     rate_limit_burst: int = Field(default=5, ge=1, le=1_000_000)

@@ -15,7 +15,6 @@ class Settings(EnvSettings):
     auth_url: str
     score_url: str
     service_secret: SecretStr
-    log_level: str = "INFO"
     region: str = Field(default="local", pattern=r"^[a-z0-9-]{1,32}$")
     replica: str = Field(default_factory=gethostname, description="stable name in the group")
     window_ms: int = Field(default=50, ge=0, le=10_000, description="at most one frame per window")

@@ -78,7 +78,7 @@ class Audit:
             self._asked.clear()
             try:
                 report = await self.once()
-            except (Unavailable, BoardUnavailable, BoardGone) as error:
+            except (Unavailable, BoardUnavailable) as error:
                 trouble.met(error)
                 metrics.AUDITS.labels("unavailable").inc()
                 continue
@@ -88,8 +88,13 @@ class Audit:
             metrics.DRIFT_POINTS.set(report.points)
 
     async def once(self) -> Report:
-        """One audit. Raises `Unavailable`, `BoardUnavailable` or `BoardGone`."""
-        epoch = await self._board.current()
+        """One audit. Raises `Unavailable` or `BoardUnavailable`."""
+        try:
+            return await self._examine(await self._board.current())
+        except BoardGone:
+            return await self._renew("missing")
+
+    async def _examine(self, epoch: int) -> Report:
         if await self._board.server_changed(epoch):
             return await self._renew("redis-restarted")
         seen = set()

@@ -61,10 +61,18 @@ def test_a_state_that_nobody_holds_does_not_count_as_running(tmp_path: Path) -> 
 
 
 def test_a_process_left_behind_is_ended() -> None:
-    command = [sys.executable, "-c", "import time; time.sleep(600)"]
-    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL) as left:
-        assert leftovers.end(_state(left.pid, command)) == ["gateway"]
-        assert left.wait(10) in (-signal.SIGINT, 1)
+    command = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+    with subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as left:
+        assert left.stdout is not None
+        # Right after exec the kernel shows no command line yet, and Python may miss a signal.
+        left.stdout.readline()
+        try:
+            assert leftovers.end(_state(left.pid, command)) == ["gateway"]
+            assert left.wait(10) in (-signal.SIGINT, 1)
+        finally:
+            left.kill()
 
 
 def test_a_pid_that_belongs_to_somebody_else_by_now_is_left_alone() -> None:

@@ -216,6 +216,12 @@ async def test_a_flushed_redis_is_noticed_by_the_next_update(world: World) -> No
     assert await world.shown() == await world.truth()
 
 
+async def test_a_flushed_redis_is_noticed_by_the_audit_while_nobody_scores(world: World) -> None:
+    world.board.flush()
+    assert (await world.audit.once()).result == "rebuilt"
+    assert await world.shown() == [("old", 5)]
+
+
 async def test_a_redis_that_lost_its_tail_is_noticed_by_the_next_update(world: World) -> None:
     await world.handle(await world.earn(Entry("alice", "1", 1)), 50)
     epoch = await world.board.current()
