@@ -119,6 +119,13 @@ class Watcher:
                             self.snapshots.append(frame)
             await asyncio.sleep(RETRY_SECONDS)
 
+    @property
+    def top(self) -> list[tuple[str, int]]:
+        """What it shows now."""
+        if not self.snapshots:
+            return []
+        return [(e["user_id"], e["score"]) for e in self.snapshots[-1]["top_10"]]  # type: ignore[attr-defined]
+
     def _is_news(self, frame: dict[str, object]) -> bool:
         # A reconnect may bring the newest again; that is for a screen to drop.
         last = self.snapshots[-1] if self.snapshots else None
@@ -202,25 +209,21 @@ async def board(gateway_url: str) -> list[tuple[str, int]]:
 async def seconds_until_converged(
     gateway_url: str, database_url: str, watchers: Sequence[Watcher], *, patience: float
 ) -> float:
-    """How long until board and screens show the ledger; raises `TimeoutError` after `patience`."""
+    """How long until board and screens show the ledger; fails after `patience`, and says why."""
     loop = asyncio.get_running_loop()
     started = loop.time()
-    async with asyncio.timeout(patience):
-        while True:
-            ledger = await truth(database_url)
-            shown = [
-                [(e["user_id"], e["score"]) for e in w.snapshots[-1]["top_10"]]  # type: ignore[attr-defined]
-                for w in watchers
-                if w.snapshots
-            ]
-            if (
-                ledger.outbox == 0
-                and len(shown) == len(watchers)
-                and all(screen == ledger.top[:10] for screen in shown)
-                and await board(gateway_url) == ledger.top
-            ):
-                return loop.time() - started
-            await asyncio.sleep(0.1)
+    while True:
+        ledger = await truth(database_url)
+        shown = [w.top for w in watchers]
+        missing = {
+            "outbox": ledger.outbox,
+            "screens": sum(screen != ledger.top[:10] for screen in shown),
+            "board": int(await board(gateway_url) != ledger.top),
+        }
+        if not any(missing.values()):
+            return loop.time() - started
+        assert loop.time() - started < patience, f"not converged after {patience:.1f} s: {missing}"
+        await asyncio.sleep(0.1)
 
 
 def check(load: Load, ledger: Truth, watchers: Sequence[Watcher]) -> None:

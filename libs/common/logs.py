@@ -51,20 +51,23 @@ def configure(service: str) -> None:
 class Trouble:
     """A condition that lasts: one line when it begins or changes, one when it is over."""
 
-    def __init__(self, event: str) -> None:
+    def __init__(self, event: str, **fields: str) -> None:
         self._event = event
+        self._log = structlog.get_logger().bind(**fields)
         self._kind = ""
 
-    def met(self, error: Exception) -> None:
-        kind = type(error).__name__
+    def met(self, error: Exception | str) -> None:
+        """It is there (still); `error` says what it is."""
+        kind = error if isinstance(error, str) else type(error).__name__
         if kind != self._kind:
             self._kind = kind
-            structlog.get_logger().warning(self._event, error=kind, detail=str(error))
+            self._log.warning(self._event, error=kind, detail=str(error))
 
     def over(self) -> None:
+        """All is well (again)."""
         if self._kind:
             self._kind = ""
-            structlog.get_logger().info(f"{self._event}_over")
+            self._log.info(f"{self._event}_over")
 
 
 def _name_service(service: str) -> structlog.typing.Processor:

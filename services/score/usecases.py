@@ -78,7 +78,7 @@ class Outbox(Protocol):
     """Committed batches that Kafka has not acknowledged."""
 
     async def claim(self, *, limit: int) -> list[Commit]:
-        """Take over batches whose publisher died; no two callers get the same one."""
+        """Take over batches whose lease ran out, for a while; no two callers get the same one."""
         ...
 
     async def forget(self, batch_ids: Sequence[UUID]) -> None:

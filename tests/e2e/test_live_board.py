@@ -34,6 +34,7 @@ def stack() -> Iterator[RunningStack]:
         stack.start(env=UNLIMITED)
         yield stack
         stack.stop()
+        print(stack.output)  # shown if a test failed
 
 
 @pytest.fixture

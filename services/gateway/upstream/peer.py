@@ -3,18 +3,16 @@
 from typing import TypeVar
 
 import aiohttp
-import structlog
 from pydantic import BaseModel, ValidationError
 
 from libs.common.errors import Unavailable
 from libs.common.identity import ServiceIdentity
+from libs.common.logs import Trouble
 from services.gateway.usecases.doors import Reply
 
 TIMEOUT_SECONDS = 2.0
 
 Body = TypeVar("Body", bound=BaseModel)
-
-_log = structlog.get_logger()
 
 
 class Peer:
@@ -31,7 +29,7 @@ class Peer:
         base_url: str,
         identity: ServiceIdentity | None = None,
     ) -> None:
-        self._name = name
+        self._trouble = Trouble("upstream_failed", upstream=name)
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._identity = identity
@@ -71,6 +69,7 @@ class Peer:
             raise self.unavailable(type(error).__name__) from None
         if reply.status >= 500:
             raise self.unavailable(str(reply.status))
+        self._trouble.over()
         return reply
 
     async def get(self, path: str, *, headers: dict[str, str] | None = None) -> bytes:
@@ -95,5 +94,5 @@ class Peer:
         return reply.body
 
     def unavailable(self, reason: str) -> Unavailable:
-        _log.warning("upstream_failed", upstream=self._name, reason=reason)
+        self._trouble.met(reason)
         return Unavailable("a service behind the gateway does not answer; try again shortly")

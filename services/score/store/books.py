@@ -20,7 +20,9 @@ from services.score.domain import Change, Commit, Entry, Outcome, Settled
 
 POOL_SIZE = 4
 POOL_WAIT_SECONDS = 2.0
-LEASE_SECONDS = 35.0
+# Shorter than a publication may take: then two publish the same, which is harmless. Longer would be
+# waited for after a sweeper's death.
+LEASE_SECONDS = 5.0
 
 _ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -106,7 +108,7 @@ class Books:
         return int(rows[0][0])
 
     async def claim(self, *, limit: int) -> list[Commit]:
-        """Take over batches whose publisher died, for 35 s; two sweepers never get the same."""
+        """Take over batches whose lease ran out, for 5 s; two sweepers never get the same."""
         rows = await self._rows(_CLAIM, lease=timedelta(seconds=LEASE_SECONDS), limit=limit)
         return [
             Commit(batch_id, epoch, (), [_change(*event) for event in events])
