@@ -15,6 +15,7 @@ from libs.common.clock import Clock, system_clock
 
 CHECK_TIMEOUT_SECONDS = 2.0
 CACHE_SECONDS = 1.0
+CACHE_TROUBLE_SECONDS = 0.2  # who waits for a start wants to know soon
 
 Check = Callable[[], Awaitable[object]]
 """Raises if the dependency does not answer."""
@@ -36,11 +37,15 @@ class Readiness:
     async def answers(self) -> Mapping[str, str]:
         """`ok` or the kind of failure, by dependency."""
         async with self._lock:
-            if self._clock.monotonic() - self._asked_at >= CACHE_SECONDS:
+            if self._clock.monotonic() - self._asked_at >= self._keep_seconds():
                 results = await asyncio.gather(*(self._ask(c) for c in self._checks.values()))
                 self._answers = dict(zip(self._checks, results, strict=True))
                 self._asked_at = self._clock.monotonic()
             return self._answers
+
+    def _keep_seconds(self) -> float:
+        ready = all(answer == "ok" for answer in self._answers.values())
+        return CACHE_SECONDS if ready else CACHE_TROUBLE_SECONDS
 
     @staticmethod
     async def _ask(check: Check) -> str:

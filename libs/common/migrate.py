@@ -14,6 +14,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from libs.common.database import sqlalchemy_url
+
 # Any number, as long as nobody else's locks use it.
 _LOCK = 7_041_776
 
@@ -56,9 +58,3 @@ def _upgrade(connection: Connection, schema: str) -> None:
     with context.begin_transaction():
         context.run_migrations()
     connection.commit()
-
-
-def sqlalchemy_url(url: str) -> str:
-    """`postgresql://…`, as every tool writes it, in SQLAlchemy's words."""
-    _, _, rest = url.partition("://")
-    return f"postgresql+asyncpg://{rest}"

@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from libs.common.database import sqlalchemy_url
 from libs.common.errors import Unavailable
-from libs.common.migrate import sqlalchemy_url
 
 POOL_SIZE = 10
 POOL_WAIT_SECONDS = 2.0

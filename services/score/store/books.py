@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from libs.common.contracts.scores import LedgerDigest, LedgerPage, LedgerRow
+from libs.common.database import sqlalchemy_url
 from libs.common.errors import Unavailable
-from libs.common.migrate import sqlalchemy_url
 from services.score.domain import Change, Commit, Entry, Outcome, Settled
 
 POOL_SIZE = 4
