@@ -23,7 +23,11 @@ from tests.embedded import temporary_folder
 from tests.stack import RunningStack
 
 USERS = 1000
-UNLIMITED = {"RATE_LIMIT_PER_SECOND": "100000", "RATE_LIMIT_BURST": "100000"}
+UNLIMITED = {
+    "RATE_LIMIT_PER_SECOND": "100000",
+    "RATE_LIMIT_BURST": "100000",
+    "MAX_CONNECTIONS_PER_ADDRESS": "10000",
+}
 WARM_UP_UPDATES = 2000
 PATIENCE_SECONDS = 30
 

@@ -17,7 +17,7 @@ import structlog
 from cachetools import TLRUCache
 
 from libs.common.clock import Clock, system_clock
-from libs.common.errors import Unauthenticated
+from libs.common.errors import Unauthenticated, Unavailable
 
 ALGORITHM = "EdDSA"
 LEEWAY_SECONDS = 5
@@ -86,8 +86,16 @@ class KeySet:
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
 
+    async def check(self) -> None:
+        """Raise `Unavailable` until the keys were fetched once."""
+        await self.get("")
+
     async def get(self, kid: str) -> jwt.PyJWK | None:
-        """The key, or None if the issuer does not publish it."""
+        """
+        The key, or None if the issuer does not publish it.
+
+        Raises `Unavailable` if no keys were ever heard: then nothing can be said of any token.
+        """
         now = self._clock.monotonic()
         stale = kid not in self._keys or now - self._fetched_at > REFRESH_SECONDS
         # An empty set is no answer at all: ask again soon, the issuer may just be starting.
@@ -95,6 +103,8 @@ class KeySet:
         if stale and now - self._tried_at >= wait:
             self._tried_at = now
             await self._refresh(now)
+        if not self._keys:
+            raise Unavailable("the issuer's keys are not known yet")
         return self._keys.get(kid)
 
     async def _refresh(self, now: float) -> None:
@@ -139,7 +149,10 @@ class Verifier:
         )
 
     async def verify(self, token: str) -> Claims:
-        """What the token says. Raises `Unauthenticated`; never says which check failed."""
+        """
+        What the token says. Raises `Unauthenticated`, and never says which check failed;
+        `Unavailable` while the issuer's keys are not known.
+        """
         known = self._verified.get(token)
         if known is not None:
             return known

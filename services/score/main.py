@@ -33,6 +33,7 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         session = await stack.enter_async_context(open_session())
         keys = auth_keys(session, settings.auth_url)
         contexts = context_verifier(keys, Audience.SCORE)
+        ready.add("auth", keys.check)
 
         engine = open_engine(url)
         stack.push_async_callback(engine.dispose)

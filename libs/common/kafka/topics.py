@@ -1,5 +1,6 @@
 """The topics themselves: that they exist, and where they end."""
 
+import asyncio
 from collections.abc import Mapping
 from uuid import uuid4
 
@@ -10,6 +11,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from libs.common.contracts.topics import TOPICS
 from libs.common.kafka.clients import REQUEST_TIMEOUT_MS, broker_errors, close
 
+ENDS_DEADLINE_SECONDS = 5.0
+
 # noida-db sums a whole segment at each append; small segments keep that cheap.
 EMBEDDED_SEGMENT_BYTES = 1024 * 1024
 
@@ -19,10 +22,11 @@ async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=f"ends-{uuid4().hex[:8]}")
     try:
         with broker_errors():
-            await consumer.start()
-            partitions = await _partitions(consumer, topic)
-            ends = await consumer.end_offsets([TopicPartition(topic, p) for p in partitions])
-            return {tp.partition: offset for tp, offset in ends.items()}
+            async with asyncio.timeout(ENDS_DEADLINE_SECONDS):
+                await consumer.start()
+                partitions = await _partitions(consumer, topic)
+                ends = await consumer.end_offsets([TopicPartition(topic, p) for p in partitions])
+        return {tp.partition: offset for tp, offset in ends.items()}
     finally:
         await close(consumer)
 
