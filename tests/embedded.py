@@ -49,10 +49,45 @@ def valkey() -> Iterator[str]:
 @contextmanager
 def kafka() -> Iterator[str]:
     """The address of a broker."""
+    with mortal_kafka() as broker:
+        yield broker.address
+
+
+class Broker:
+    """A broker that may be killed, and comes back at the same address knowing nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._program = devstack_kafka.program(folder / "kafka", port=free_port())
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return self._program.url
+
+    def start(self) -> None:
+        self._process = _start(self._program, self._folder)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        assert self._process is not None
+        _stop(self._program, self._process)
+
+
+@contextmanager
+def mortal_kafka() -> Iterator[Broker]:
+    """A broker of one's own."""
     with temporary_folder() as folder:
-        program = devstack_kafka.program(folder / "kafka", port=free_port())
-        with _running(program, folder):
-            yield program.url
+        broker = Broker(folder)
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.stop()
 
 
 @contextmanager
@@ -76,19 +111,32 @@ def free_port() -> int:
 
 @contextmanager
 def _running(program: Program, folder: Path) -> Iterator[None]:
+    process = _start(program, folder)
+    try:
+        yield
+    finally:
+        _stop(program, process)
+
+
+def _start(program: Program, folder: Path) -> subprocess.Popen[bytes]:
     log = folder / f"{program.name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(program.command, **program.options() | {"stdout": output})
     try:
         _wait_until_ready(program, process, log)
-        yield
-    finally:
-        process.send_signal(program.stop_signal)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    except BaseException:
+        _stop(program, process)
+        raise
+    return process
+
+
+def _stop(program: Program, process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(program.stop_signal)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:

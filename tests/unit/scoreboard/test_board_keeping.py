@@ -138,6 +138,26 @@ async def test_many_changes_in_one_window_are_one_frame_with_the_last(world: Wor
     assert world.screens.tops[-1].entries[0] == ("alice", 50)
 
 
+async def test_a_late_change_does_not_replace_a_newer_one_that_waits(world: World) -> None:
+    epoch = await world.board.current()
+    first = Top(epoch, 50, (("alice", 1),))
+    newer, older = Top(epoch, 52, (("alice", 3),)), Top(epoch, 51, (("alice", 2),))
+    for top in (first, newer, older):
+        world.announcer.offer(top, accepted_us=1)
+    await asyncio.sleep(3 * WINDOW_SECONDS)
+    assert world.screens.tops[-1].entries == (("alice", 3),)
+
+
+async def test_a_change_that_was_taken_back_in_one_window_is_no_news(world: World) -> None:
+    epoch = await world.board.current()
+    world.announcer.offer(Top(epoch, 50, (("alice", 1),)), accepted_us=1)
+    await world.screens.until(2)
+    world.announcer.offer(Top(epoch, 51, (("alice", 2),)), accepted_us=1)
+    world.announcer.offer(Top(epoch, 52, (("alice", 1),)), accepted_us=1)
+    await asyncio.sleep(3 * WINDOW_SECONDS)
+    assert [top.rev for top in world.screens.tops[1:]] == [50]
+
+
 async def test_a_snapshot_that_was_not_published_is_tried_again(world: World) -> None:
     world.screens.broken = True
     await world.handle(await world.earn(Entry("alice", "k", 10)), 41)
@@ -170,6 +190,15 @@ async def test_lost_updates_are_found_and_repaired(world: World) -> None:
     assert await world.shown() == await world.truth()
     assert (await world.audit.once()).result == "equal"
     await world.screens.until(2)
+
+
+async def test_an_old_version_on_the_board_is_found_and_repaired(world: World) -> None:
+    first = await world.earn(Entry("alice", "1", 10))
+    await world.earn(Entry("alice", "2", 5))
+    await world.handle(first, 41)
+    report = await world.audit.once()
+    assert (report.result, report.users, report.points) == ("repaired", 1, 5)
+    assert await world.shown() == await world.truth()
 
 
 async def test_a_user_whom_the_ledger_does_not_know_leads_to_a_new_board(world: World) -> None:

@@ -1,0 +1,62 @@
+"""A consumer that hangs ends its process."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from libs.common.tasks import background
+from services.scoreboard import consumer as module
+from services.scoreboard.consumer import Consumer, Stuck
+
+
+class Reader:
+    """Says how much waits, whoever reads it or not."""
+
+    def __init__(self, lag: int) -> None:
+        self.waiting = lag
+
+    async def lag(self) -> int:
+        return self.waiting
+
+
+def watched(lag: int, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(module, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(module, "STUCK_SECONDS", 0.05)
+    nothing = cast(Any, SimpleNamespace())
+    consumer: Any = Consumer(
+        "nowhere:1",
+        group="g",
+        member="m",
+        apply=nothing,
+        announcer=nothing,
+        audit=nothing,
+        rebuild=nothing,
+    )
+    consumer._reader = Reader(lag)
+    return consumer
+
+
+async def test_records_that_wait_and_are_not_handled_end_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    consumer = watched(5, monkeypatch)
+    with pytest.raises(Stuck, match="5 records wait"):
+        async with asyncio.timeout(5):
+            await consumer.watch()
+
+
+@pytest.mark.parametrize("reason", ["nothing waits", "it moves", "redis is away"])
+async def test_otherwise_it_goes_on(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    consumer = watched(0 if reason == "nothing waits" else 5, monkeypatch)
+    consumer._waiting_for_redis = reason == "redis is away"
+    with pytest.raises(TimeoutError):
+        await watch_for_a_while(consumer, moves=reason == "it moves")
+
+
+async def watch_for_a_while(consumer: Any, *, moves: bool) -> None:
+    async with asyncio.timeout(0.3), background(consumer.watch(), name="watch") as watching:
+        while not watching.done():
+            consumer._handled += moves
+            await asyncio.sleep(0.005)
