@@ -19,8 +19,7 @@ from rich.table import Table
 from bench import cpu
 from libs.devstack import credentials
 from tests import load
-from tests.embedded import temporary_folder
-from tests.stack import RunningStack
+from tests.stack import RunningStack, running_stack
 
 USERS = 1000
 UNLIMITED = {
@@ -93,14 +92,9 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=20_000)
     parser.add_argument("--watchers", type=int, default=500)
     arguments = parser.parse_args()
-    with temporary_folder() as folder:
-        stack = RunningStack(folder)
-        console.print("Starting a stack of its own …")
-        stack.start(env=UNLIMITED)
-        try:
-            asyncio.run(measure(stack, updates=arguments.updates, watchers=arguments.watchers))
-        finally:
-            stack.stop()
+    console.print("Starting a stack of its own …")
+    with running_stack(UNLIMITED) as stack:
+        asyncio.run(measure(stack, updates=arguments.updates, watchers=arguments.watchers))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from libs.devstack.ports import is_free
 from libs.devstack.programs import bind_to_parent
 from libs.devstack.stack import PORT_OFFSETS
 from tests import servers
+from tests.embedded import temporary_folder
 
 READY_SECONDS = 120
 STOP_SECONDS = 15
@@ -160,6 +161,18 @@ class RunningStack:
             process.kill()
             process.wait()
             raise
+
+
+@contextmanager
+def running_stack(env: Mapping[str, str] | None = None) -> Iterator[RunningStack]:
+    """A stack of one's own in a temporary folder."""
+    with temporary_folder() as folder:
+        stack = RunningStack(folder)
+        stack.start(env=env)
+        try:
+            yield stack
+        finally:
+            stack.stop()
 
 
 def free_base() -> int:

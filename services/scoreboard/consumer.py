@@ -59,6 +59,7 @@ class Consumer:
         self._log_gone: LogGone | None = None
         self._handled = 0
         self._waiting_for_redis = False
+        self._reached: dict[int, int] = {}
 
     async def run(self) -> None:
         """Read and apply, for ever."""
@@ -85,11 +86,12 @@ class Consumer:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def watch(self) -> None:
-        """Raise `Stuck` when nothing moves though it could."""
+        """Commit and look every 5 s; raise `Stuck` when nothing moves though it could."""
         handled, moved_at = -1, 0.0
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(WATCH_SECONDS)
+            await self._commit()
             lag = await self._lag()
             if lag == 0 or self._handled != handled or self._waiting_for_redis:
                 handled, moved_at = self._handled, loop.time()
@@ -109,7 +111,7 @@ class Consumer:
                     caught_up = True
                     self._announcer.refresh()
                 if messages:
-                    await self._handle(reader, messages, announce=caught_up)
+                    await self._handle(messages, announce=caught_up)
             except BoardGone:
                 caught_up = False
                 await self._relocate(reader)
@@ -122,9 +124,7 @@ class Consumer:
                 caught_up = False
                 await self._renew(reader, "redis-lost-writes")
 
-    async def _handle(
-        self, reader: GroupReader, messages: Sequence[Message], *, announce: bool
-    ) -> None:
+    async def _handle(self, messages: Sequence[Message], *, announce: bool) -> None:
         reached = {message.partition: message.offset + 1 for message in messages}
         values = [message.value for message in messages]
         try:
@@ -136,7 +136,7 @@ class Consumer:
                 self._waiting_for_redis = False
                 self._audit.request()
         self._handled += len(messages)
-        await reader.commit(reached)
+        self._reached.update(reached)
 
     async def _applied(
         self, values: Sequence[bytes | None], reached: Mapping[int, int], *, announce: bool
@@ -161,6 +161,12 @@ class Consumer:
             await reader.locate()
         except BoardGone:
             await asyncio.sleep(RETRY_SECONDS)  # another replica is building it
+
+    async def _commit(self) -> None:
+        """Tell the group how far we are; that is for people who look at its lag."""
+        reached, self._reached = self._reached, {}
+        if self._reader is not None:
+            await self._reader.commit(reached)
 
     async def _lag(self) -> int:
         if self._reader is None:

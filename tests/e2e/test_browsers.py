@@ -10,8 +10,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.embedded import temporary_folder
-from tests.stack import RunningStack
+from tests.stack import RunningStack, running_stack
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -35,11 +34,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[RunningStack]:
-    with temporary_folder() as folder:
-        stack = RunningStack(folder)
-        stack.start()
+    with running_stack() as stack:
         yield stack
-        stack.stop()
 
 
 def test_a_post_is_on_two_screens_within_a_second(stack: RunningStack, browser: Browser) -> None:

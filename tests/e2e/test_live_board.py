@@ -12,8 +12,7 @@ import pytest
 
 from libs.devstack import credentials
 from tests import load
-from tests.embedded import temporary_folder
-from tests.stack import RunningStack
+from tests.stack import RunningStack, running_stack
 
 USERS = 1000
 INCREMENTS = 20_000
@@ -29,12 +28,8 @@ CONVERGED_SECONDS = 10
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[RunningStack]:
-    with temporary_folder() as folder:
-        stack = RunningStack(folder)
-        stack.start(env=UNLIMITED)
+    with running_stack(UNLIMITED) as stack:
         yield stack
-        stack.stop()
-        print(stack.output)  # shown if a test failed
 
 
 @pytest.fixture

@@ -13,19 +13,15 @@ import pytest
 
 from libs.devstack import credentials
 from tests import load
-from tests.embedded import temporary_folder
-from tests.stack import RunningStack
+from tests.stack import RunningStack, running_stack
 
 JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[RunningStack]:
-    with temporary_folder() as folder:
-        stack = RunningStack(folder)
-        stack.start()
+    with running_stack() as stack:
         yield stack
-        stack.stop()
 
 
 @pytest.fixture

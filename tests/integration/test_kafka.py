@@ -62,6 +62,28 @@ async def test_a_group_member_notices_that_the_log_is_gone(broker: Broker) -> No
     await publisher.close()
 
 
+async def test_the_lag_notices_it_too_without_a_fetch(broker: Broker) -> None:
+    publisher = Publisher(broker.address, SCORE_UPDATES.name, client_id="test")
+    await publisher.publish(records(50))
+    ends = await end_offsets(broker.address, SCORE_UPDATES.name)
+
+    async def positions(partitions: frozenset[int]) -> Mapping[int, int | None]:
+        return {partition: ends[partition] + 5 for partition in partitions}
+
+    reader = GroupReader(
+        broker.address, SCORE_UPDATES.name, group="g", member="m", positions=positions
+    )
+    await reader.open()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not reader.assigned:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)  # the positions are sought right after the assignment
+    with pytest.raises(LogGone):
+        await reader.lag()
+    await reader.close()
+    await publisher.close()
+
+
 async def test_a_group_member_reads_from_where_the_state_says(broker: Broker) -> None:
     publisher = Publisher(broker.address, SCORE_UPDATES.name, client_id="test")
     await publisher.publish([Record(b"same key", b"%d" % n) for n in range(10)])

@@ -20,6 +20,9 @@ class Reader:
     async def lag(self) -> int:
         return self.waiting
 
+    async def commit(self, offsets: dict[int, int]) -> None:
+        assert not offsets
+
 
 def watched(lag: int, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(module, "WATCH_SECONDS", 0.01)
