@@ -23,7 +23,7 @@ from libs.common.settings import EnvSettings
 PLAYERS = (
     *("Ada", "Grace", "Linus", "Margaret", "Dennis", "Barbara", "Ken", "Radia", "Edsger"),
     *("Frances", "Donald", "Hedy", "Alan", "Katherine", "Tim", "Annie", "Niklaus", "Mary"),
-    *("Claude", "Sophie", "Guido", "Karen", "Leslie", "Shafi", "Robin"),
+    *("Evelyn", "Sophie", "Guido", "Karen", "Leslie", "Shafi", "Robin"),
 )
 INCREMENTS_PER_SECOND = 4.0
 MAX_POINTS = 50
