@@ -3,8 +3,9 @@
 -- KEYS[2]  v     hash: user id -> "ledger_epoch version score held member"
 -- KEYS[3]  meta  hash: epoch, rev, top, users, versions, points_hi, points_lo, off:<partition>
 -- ARGV[1]  epoch the caller believes in
--- ARGV[2]  number n of partitions, then n times: partition, offset expected, offset reached
--- then per user: user id, score, ledger_epoch, version, member, held (1 or 0); a user once only
+-- ARGV[2]  JSON: [[partition, offset expected, offset reached], …]
+-- ARGV[3]  JSON: [[user id, score, ledger_epoch, version, member, held (1 or 0)], …]; a user once
+-- (JSON, because packing six arguments per user cost the caller more than all the rest.)
 -- Returns {'EPOCH'}                          another board is current: nothing was done
 --         {'GAP', partition, offset}         this Redis went back in time: read again from there
 --         {'OK', applied, rev}               the top ten is as it was
@@ -12,29 +13,26 @@
 local POINTS_BASE = 67108864 -- 2^26: sums of points in two halves, each exact in a double
 if redis.call('HGET', KEYS[3], 'epoch') ~= ARGV[1] then return {'EPOCH'} end
 
-local at = 3
 local offsets = {}
-for _ = 1, tonumber(ARGV[2]) do
-    local field, expected, reached = 'off:' .. ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+for _, entry in ipairs(cjson.decode(ARGV[2])) do
+    local field, expected, reached = 'off:' .. entry[1], entry[2], entry[3]
     local stored = tonumber(redis.call('HGET', KEYS[3], field) or 0)
-    if stored < expected then return {'GAP', ARGV[at], stored} end
+    if stored < expected then return {'GAP', tostring(entry[1]), stored} end
     if reached > stored then
         offsets[#offsets + 1] = field
-        offsets[#offsets + 1] = ARGV[at + 2]
+        offsets[#offsets + 1] = string.format('%.0f', reached)
     end
-    at = at + 3
 end
 
+local rows = cjson.decode(ARGV[3])
 local users = {}
-for i = at, #ARGV, 6 do users[#users + 1] = ARGV[i] end
+for n, row in ipairs(rows) do users[n] = row[1] end
 local known = #users > 0 and redis.call('HMGET', KEYS[2], unpack(users)) or {}
 
 local removed, added, kept = {}, {}, {}
 local new_users, versions, high, low = 0, 0, 0, 0
-for n, user in ipairs(users) do
-    local i = at + (n - 1) * 6
-    local score, ledger, version = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-    local member, held = ARGV[i + 4], ARGV[i + 5]
+for n, row in ipairs(rows) do
+    local user, score, ledger, version, member, held = unpack(row)
     local old_ledger, old_version, old_score, old_held, old_member = 0, 0, 0, '1', ''
     if known[n] then
         local a, b, c, d, e = string.match(known[n], '^(%d+) (%d+) (%d+) (%d) (.*)$')
@@ -42,12 +40,13 @@ for n, user in ipairs(users) do
     end
     if ledger > old_ledger or (ledger == old_ledger and version > old_version) then
         if old_held == '0' then removed[#removed + 1] = old_member end
-        if held == '0' then
+        if held == 0 then
             added[#added + 1] = string.format('%.0f', -score)
             added[#added + 1] = member
         end
         kept[#kept + 1] = user
-        kept[#kept + 1] = table.concat({ARGV[i + 2], ARGV[i + 3], ARGV[i + 1], held, member}, ' ')
+        kept[#kept + 1] =
+            string.format('%.0f %.0f %.0f %.0f %s', ledger, version, score, held, member)
         if not known[n] then new_users = new_users + 1 end
         versions = versions + version - old_version
         high = high + math.floor(score / POINTS_BASE) - math.floor(old_score / POINTS_BASE)

@@ -5,6 +5,7 @@ Keys of one board share a hash tag, so that a script finds them in one slot of a
 `{region:board:epoch}:z | :v | :meta`; `{region:board}:epoch` points to the current one.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -157,12 +158,11 @@ class RedisBoard:
         await _asked(self._redis.ping())
 
     async def _apply_slice(self, epoch: int, rows: Sequence[Row], offsets: Offsets) -> Applied:
-        arguments: list[Any] = [epoch, len(offsets)]
-        for partition, (expected, reached) in offsets.items():
-            arguments += (partition, expected, reached)
-        for row in rows:
-            held = int(row.held)
-            arguments += (row.user_id, row.score, row.ledger_epoch, row.version, row.member, held)
+        reached = [(partition, *pair) for partition, pair in offsets.items()]
+        states = [
+            (r.user_id, r.score, r.ledger_epoch, r.version, r.member, int(r.held)) for r in rows
+        ]
+        arguments: list[Any] = [epoch, json.dumps(reached), json.dumps(states)]
         answer = await _asked(self._apply(list(self._keys.of(epoch)), arguments))
         match answer:
             case ["EPOCH"]:
