@@ -14,7 +14,8 @@ from libs.common.errors import PublishFailed
 from libs.common.kafka.clients import REQUEST_TIMEOUT_MS, close
 
 ACK_DEADLINE_SECONDS = 30.0
-LINGER_MS = 2
+# Callers bring whole groups; a wait for more would only delay the first.
+LINGER_MS = 0
 
 _log = structlog.get_logger()
 
