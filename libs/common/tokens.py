@@ -13,11 +13,11 @@ from hashlib import sha256
 from typing import Any
 
 import jwt
-import structlog
 from cachetools import TLRUCache
 
 from libs.common.clock import Clock, system_clock
 from libs.common.errors import Unauthenticated, Unavailable
+from libs.common.logs import Trouble
 
 ALGORITHM = "EdDSA"
 LEEWAY_SECONDS = 5
@@ -28,8 +28,6 @@ CACHED_TOKENS = 100_000
 
 _KID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 _REQUIRED = ["iss", "aud", "sub", "iat", "exp"]
-
-_log = structlog.get_logger()
 
 
 class TokenType(StrEnum):
@@ -85,6 +83,7 @@ class KeySet:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
+        self._trouble = Trouble("keys_not_fetched")
 
     async def check(self) -> None:
         """Raise `Unavailable` until the keys were fetched once."""
@@ -112,8 +111,9 @@ class KeySet:
             published = await self._fetch()
             keys = jwt.PyJWKSet.from_dict(dict(published)).keys
         except Exception as error:  # noqa: BLE001 - any failure means: keep what we have
-            _log.warning("keys_not_fetched", error=type(error).__name__)
+            self._trouble.met(error)
             return
+        self._trouble.over()
         self._keys = {key.key_id: key for key in keys if key.key_id}
         self._fetched_at = now
 

@@ -11,18 +11,15 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import Protocol
 
-import structlog
-
 from libs.common.contracts.identities import Revocation, RevocationList
 from libs.common.errors import AppError, Unavailable
+from libs.common.logs import Trouble
 
 POLL_SECONDS = 0.2
 MAX_WAITING = 1000
 # A listener acts on what it holds from us, which is a minute old at most. The list goes back
 # further for those who were away, up to here.
 MAX_LISTED = 5000
-
-_log = structlog.get_logger()
 
 
 class RevocationLog(Protocol):
@@ -49,11 +46,14 @@ class RevocationHub:
 
     async def run(self) -> None:
         """Look for news for ever."""
+        trouble = Trouble("revocations_not_read")
         while True:
             try:
                 await self.look()
             except AppError as error:
-                _log.warning("revocations_not_read", error=str(error))
+                trouble.met(error)
+            else:
+                trouble.over()
             await asyncio.sleep(POLL_SECONDS)
 
     async def look(self) -> None:

@@ -59,6 +59,7 @@ class Consumer:
         self._log_gone: LogGone | None = None
         self._handled = 0
         self._waiting_for_redis = False
+        self._redis = Trouble("waiting_for_redis")
         self._reached: dict[int, int] = {}
 
     async def run(self) -> None:
@@ -144,8 +145,9 @@ class Consumer:
         try:
             await self._apply.handle(values, reached, announce=announce)
         except BoardUnavailable as error:
-            _log.warning("waiting_for_redis", error=str(error))
+            self._redis.met(error)
             return False
+        self._redis.over()
         return True
 
     async def _relocate(self, reader: GroupReader) -> None:

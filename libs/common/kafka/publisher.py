@@ -62,14 +62,6 @@ class Publisher:
             raise PublishFailed(f"{self._topic}: {type(error).__name__}") from error
         metrics.PRODUCE_SECONDS.labels(self._topic).observe(perf_counter() - started)
 
-    async def check(self) -> None:
-        """Raise unless the brokers answer."""
-        async with self._opening:
-            producer = self._producer
-        if producer is None:
-            producer = await self._open()
-        await producer.client.fetch_all_metadata()
-
     async def close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:

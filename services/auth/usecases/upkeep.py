@@ -9,6 +9,7 @@ import structlog
 
 from libs.common.clock import Clock
 from libs.common.errors import AppError
+from libs.common.logs import Trouble
 from services.auth.domain.keys import MakeKey, SigningKey, rotated, upkeep
 
 KEYS_SECONDS = 5.0
@@ -74,12 +75,15 @@ class KeepKeys:
 
     async def run(self) -> None:
         """Do `once` for ever."""
+        trouble = Trouble("keys_not_loaded")
         while True:
             await asyncio.sleep(KEYS_SECONDS)
             try:
                 await self.once()
             except AppError as error:
-                _log.warning("keys_not_loaded", error=str(error))
+                trouble.met(error)
+            else:
+                trouble.over()
 
     def _due(self, keys: Sequence[SigningKey]) -> Sequence[SigningKey]:
         return upkeep(keys, now=self._clock.now(), max_age=self._max_age, make=self._make)

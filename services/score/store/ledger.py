@@ -11,10 +11,10 @@ from time import perf_counter
 from uuid import uuid4
 
 import asyncpg
-import structlog
 
 from libs.common import metrics
 from libs.common.errors import Unavailable
+from libs.common.logs import Trouble
 from services.score.domain import Change, Commit, Entry, Outcome, Settled
 
 STATEMENT_TIMEOUT_MS = 1500
@@ -38,8 +38,6 @@ LOST = (
 
 _APPEND = "SELECT * FROM score.append_increments($1, $2, $3, $4, $5, $6, $7)"
 
-_log = structlog.get_logger()
-
 
 class LedgerLane:
     """Appends batches, one at a time, over its own connection."""
@@ -48,6 +46,7 @@ class LedgerLane:
         self._url = url
         self._connection: asyncpg.Connection | None = None
         self._ledger_epoch = 0
+        self._trouble = Trouble("commit_answer_lost")
 
     async def append(self, entries: Sequence[Entry]) -> Commit:
         """
@@ -80,10 +79,11 @@ class LedgerLane:
                 commit = await self._append(entries)
             except LOST as error:
                 lost = True
-                _log.warning("commit_answer_lost", error=type(error).__name__)
+                self._trouble.met(error)
                 self._drop()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            self._trouble.over()
             if lost:
                 found = any(s.outcome is Outcome.REPLAYED for s in commit.settled)
                 metrics.UNKNOWN_COMMITS.labels("committed" if found else "absent").inc()

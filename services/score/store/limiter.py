@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import structlog
 from cachetools import TTLCache
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -12,6 +11,7 @@ from redis.exceptions import RedisError
 
 from libs.common import metrics
 from libs.common.clock import Clock, system_clock
+from libs.common.logs import Trouble
 from services.score.domain import Decision, Rate, admit
 
 TIMEOUT_SECONDS = 0.1
@@ -19,8 +19,6 @@ COOL_DOWN_SECONDS = 1.0
 LOCAL_USERS = 100_000
 
 _SCRIPT = Path(__file__).with_name("rate_limit.lua").read_text("utf-8")
-
-_log = structlog.get_logger()
 
 
 class LocalLimiter:
@@ -51,14 +49,18 @@ class RedisLimiter:
         self._clock = clock
         self._local = LocalLimiter(rate, clock)
         self._retry_at = float("-inf")
+        self._trouble = Trouble("rate_limit_is_local")
 
     async def take(self, users: Sequence[str]) -> list[Decision]:
         if self._clock.monotonic() >= self._retry_at:
             try:
-                return await self._ask(users)
+                decisions = await self._ask(users)
             except (RedisError, OSError, TimeoutError) as error:
                 self._retry_at = self._clock.monotonic() + COOL_DOWN_SECONDS
-                _log.warning("rate_limit_is_local", error=type(error).__name__)
+                self._trouble.met(error)
+            else:
+                self._trouble.over()
+                return decisions
         metrics.LOCAL_LIMITER.inc(len(users))
         return await self._local.take(users)
 
