@@ -19,14 +19,10 @@ from rich.table import Table
 from bench import cpu
 from libs.devstack import credentials
 from tests import load
-from tests.stack import RunningStack, running_stack
+from tests.stack import UNLIMITED, RunningStack, running_stack
 
 USERS = 1000
-UNLIMITED = {
-    "RATE_LIMIT_PER_SECOND": "100000",
-    "RATE_LIMIT_BURST": "100000",
-    "MAX_CONNECTIONS_PER_ADDRESS": "10000",
-}
+LIMITS = UNLIMITED | {"MAX_CONNECTIONS_PER_ADDRESS": "10000"}
 WARM_UP_UPDATES = 2000
 PATIENCE_SECONDS = 30
 
@@ -93,7 +89,7 @@ def main() -> None:
     parser.add_argument("--watchers", type=int, default=500)
     arguments = parser.parse_args()
     console.print("Starting a stack of its own …")
-    with running_stack(UNLIMITED) as stack:
+    with running_stack(LIMITS) as stack:
         asyncio.run(measure(stack, updates=arguments.updates, watchers=arguments.watchers))
 
 

@@ -13,9 +13,9 @@ import pytest
 import redis
 
 from libs.common.kafka import ensure_topics
-from libs.devstack import homes, provision
-from tests import embedded, servers
-from tests.stack import RunningStack
+from libs.devstack import provision
+from tests import servers
+from tests.stack import UNLIMITED, RunningStack, running_stack
 
 _TEMPLATE = "live_scoreboard_template"
 _numbers = count(1)
@@ -84,14 +84,8 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[RunningStack]:
     """All servers and services, without demo players and with a rate limit out of the way."""
-    with embedded.temporary_folder() as folder:
-        running = RunningStack(folder)
-        try:
-            running.start(env={"RATE_LIMIT_PER_SECOND": "100000", "RATE_LIMIT_BURST": "100000"})
-            yield running
-        finally:
-            running.stop()
-            homes.remove(running.data_dir)
+    with running_stack(UNLIMITED) as stack:
+        yield stack
 
 
 async def _execute(url: str, statement: str) -> None:

@@ -18,7 +18,7 @@ import aiohttp
 import asyncpg
 from pydantic import SecretStr
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 
 from libs.common.identity import ServiceIdentity
 from libs.devstack.tokens import OPERATOR
@@ -106,13 +106,11 @@ class Watcher:
 
     url: str
     snapshots: list[dict[str, object]] = field(default_factory=list)
-    connects: int = 0
 
     async def watch(self) -> None:
         while True:
-            with suppress(OSError, ConnectionClosed, TimeoutError, Exception):
+            with suppress(OSError, TimeoutError, WebSocketException):
                 async with connect(self.url, max_size=65536) as socket:
-                    self.connects += 1
                     async for message in socket:
                         frame = json.loads(message)
                         if frame["type"] == "snapshot" and self._is_news(frame):
@@ -148,7 +146,9 @@ async def watching(notification_url: str, count: int = 1) -> AsyncIterator[list[
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, Exception):  # a frame that no screen could have read
+                raise ended
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from libs.devstack import status
+from libs.devstack import homes, status
 from libs.devstack.errors import StackError
 from libs.devstack.ports import is_free
 from libs.devstack.programs import bind_to_parent
@@ -30,6 +30,7 @@ POLL_SECONDS = 0.2
 # Below the range from which the kernel hands out ephemeral ports.
 FIRST_PORT, LAST_PORT = 20_000, 32_000
 LOG_TAIL_CHARACTERS = 8000
+UNLIMITED = {"RATE_LIMIT_PER_SECOND": "100000", "RATE_LIMIT_BURST": "100000"}
 EXTERNAL = ("DATABASE_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS")
 
 
@@ -68,11 +69,6 @@ class RunningStack:
     def crash(self) -> None:
         """Kill the supervisor; the kernel ends the others."""
         self._end(signal.SIGKILL)
-
-    @property
-    def supervisor_pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
 
     @property
     def urls(self) -> dict[str, str]:
@@ -173,6 +169,7 @@ def running_stack(env: Mapping[str, str] | None = None) -> Iterator[RunningStack
             yield stack
         finally:
             stack.stop()
+            homes.remove(stack.data_dir)
 
 
 def free_base() -> int:

@@ -1,22 +1,15 @@
 """A real browser, and a stage for it to look at."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.browser.stage import Stage
+from tests.chromium import chromium
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-]
 WAIT_MS = 5_000
 
 # What the browser itself says when a server is away: expected wherever a test takes it away.
@@ -46,16 +39,10 @@ class Screens:
             self.problems.append(text)
 
 
-# Not for the session: while it runs, no other test of this thread could have an event loop.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        pytest.skip(f"no browser on PATH: {', '.join(CHROMIUM)}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
