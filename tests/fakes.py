@@ -6,7 +6,8 @@ from uuid import uuid4
 
 from libs.common.contracts.scores import LedgerDigest, LedgerPage, LedgerRow
 from libs.common.contracts.values import MAX_TOTAL
-from services.score.domain import Change, Commit, Entry, Outcome, Settled
+from services.score.domain.changes import Change, Commit
+from services.score.domain.increments import Entry, Outcome, Settled
 from services.scoreboard.domain import TOP_SIZE, Row, Top, in_order
 from services.scoreboard.usecases.ports import (
     Applied,

@@ -12,14 +12,16 @@ from libs.common.health import Readiness
 from libs.common.identity import ServiceDoor, auth_keys, context_verifier, open_session
 from libs.common.tasks import background
 from libs.common.tokens import Audience
-from services.score.domain import Entry, Rate, Settled
+from services.score.domain.increments import Entry, Settled
+from services.score.domain.rates import Rate
 from services.score.publisher import Relay, open_publisher
-from services.score.routes import Parts, gateway, scoreboard
+from services.score.routes.internal import gateway, scoreboard
+from services.score.routes.parts import Parts
 from services.score.settings import Settings
 from services.score.store.books import Books, open_engine
 from services.score.store.ledger import LedgerLane
 from services.score.store.limiter import RedisLimiter, open_redis
-from services.score.usecases import AcceptIncrements
+from services.score.usecases.increments import AcceptIncrements
 
 # 500 increments, each with a signed context.
 MAX_BODY_BYTES = 2 * 1024 * 1024

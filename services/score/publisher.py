@@ -17,8 +17,8 @@ from libs.common.contracts.topics import SCORE_UPDATES
 from libs.common.errors import PublishFailed, Unavailable
 from libs.common.kafka import Publisher, Record
 from libs.common.logs import Trouble
-from services.score.domain import Change, Commit
-from services.score.usecases import Outbox
+from services.score.domain.changes import Change, Commit
+from services.score.usecases.ports import Outbox
 
 MAX_GROUPED_COMMITS = 200
 MAX_WAITING_COMMITS = 2000

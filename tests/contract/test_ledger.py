@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from libs.common.contracts.scores import LedgerDigest, LedgerPage
 from libs.common.contracts.values import MAX_TOTAL
 from libs.devstack import provision
-from services.score.domain import Commit, Entry, Outcome, Settled
+from services.score.domain.changes import Commit
+from services.score.domain.increments import Entry, Outcome, Settled
 from services.score.store.books import Books, open_engine
 from services.score.store.ledger import LedgerLane
 from tests import servers

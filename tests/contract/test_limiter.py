@@ -6,7 +6,7 @@ from typing import Protocol
 import pytest
 from redis.asyncio import Redis
 
-from services.score.domain import Decision, Rate
+from services.score.domain.rates import Decision, Rate
 from services.score.store.limiter import LocalLimiter, RedisLimiter, open_redis
 
 FIVE = Rate(per_second=5, burst=5)

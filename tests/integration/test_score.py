@@ -15,7 +15,7 @@ from libs.common.contracts.topics import SCORE_UPDATES
 from libs.common.kafka import BroadcastReader
 from libs.common.tasks import background
 from libs.devstack import provision
-from services.score.domain import Entry, Outcome
+from services.score.domain.increments import Entry, Outcome
 from services.score.publisher import Relay, open_publisher
 from services.score.store.books import Books, open_engine
 from services.score.store.ledger import LedgerLane

@@ -14,7 +14,7 @@ from libs.common.contracts.topics import LEADERBOARD_UPDATED, SCORE_UPDATES, SCO
 from libs.common.kafka import BroadcastReader, Publisher, Record, end_offsets
 from libs.common.tasks import background
 from libs.devstack import provision
-from services.score.domain import Entry
+from services.score.domain.increments import Entry
 from services.score.store.books import Books, open_engine
 from services.score.store.ledger import LedgerLane
 from services.scoreboard.consumer import Consumer

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from libs.common.contracts.scores import LedgerDigest, LedgerPage, LedgerRow
 from libs.common.database import sqlalchemy_url
 from libs.common.errors import Unavailable
-from services.score.domain import Change, Commit, Entry, Outcome, Settled
+from services.score.domain.changes import Change, Commit
+from services.score.domain.increments import Entry, Outcome, Settled
 
 POOL_SIZE = 4
 POOL_WAIT_SECONDS = 2.0

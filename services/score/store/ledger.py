@@ -15,7 +15,8 @@ import asyncpg
 from libs.common import metrics
 from libs.common.errors import Unavailable
 from libs.common.logs import Trouble
-from services.score.domain import Change, Commit, Entry, Outcome, Settled
+from services.score.domain.changes import Change, Commit
+from services.score.domain.increments import Entry, Outcome, Settled
 
 STATEMENT_TIMEOUT_MS = 1500
 LOCK_TIMEOUT_MS = 1000

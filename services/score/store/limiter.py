@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from libs.common import metrics
 from libs.common.clock import Clock, system_clock
 from libs.common.logs import Trouble
-from services.score.domain import Decision, Rate, admit
+from services.score.domain.rates import Decision, Rate, admit
 
 TIMEOUT_SECONDS = 0.1
 COOL_DOWN_SECONDS = 1.0

@@ -10,9 +10,10 @@ from libs.common.batching import Lanes
 from libs.common.contracts.scores import Answer, Increment
 from libs.common.errors import Unauthenticated, Unavailable
 from libs.common.tokens import Claims
-from services.score.domain import Entry, Rate, Settled
+from services.score.domain.increments import Entry, Settled
+from services.score.domain.rates import Rate
 from services.score.store.limiter import LocalLimiter
-from services.score.usecases import AcceptIncrements
+from services.score.usecases.increments import AcceptIncrements
 from tests.fakes import MemoryLedger
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.score.domain import Rate, admit
+from services.score.domain.rates import Rate, admit
 
 SECOND = 1_000_000
 FIVE = Rate(per_second=5, burst=5)

@@ -8,7 +8,7 @@ import pytest
 from libs.common.clock import system_clock
 from libs.common.errors import PublishFailed
 from libs.common.tasks import background
-from services.score.domain import Entry
+from services.score.domain.increments import Entry
 from services.scoreboard.domain import Row, Top
 from services.scoreboard.publisher import TooManyParked
 from services.scoreboard.usecases.announce import Announcer

@@ -1,29 +1,15 @@
-"""Calls from the other services; nothing here is public."""
+"""What the gateway and scoreboard ask of the ledger."""
 
-from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query
 from pydantic import BaseModel, Field
 
 from libs.common.contracts.scores import AnswerBatch, IncrementBatch, LedgerDigest, LedgerPage
-from libs.common.identity import ServiceDoor
-from libs.common.tokens import Verifier
-from services.score.usecases import AcceptIncrements, Books
+from services.score.routes.parts import PartsOf, from_gateway, from_scoreboard
 
 MAX_PAGE = 5000
 MAX_HISTORY_PAGE = 100
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the routes call."""
-
-    accept: AcceptIncrements
-    books: Books
-    contexts: Verifier
-    gateway_door: ServiceDoor
-    scoreboard_door: ServiceDoor
 
 
 class EpochOrder(BaseModel):
@@ -33,22 +19,6 @@ class EpochOrder(BaseModel):
     region: str = Field(max_length=64)
     reason: str = Field(max_length=64)
     after: int = Field(default=0, ge=0)
-
-
-def parts(request: Request) -> Parts:
-    return cast(Parts, request.state.parts)
-
-
-PartsOf = Annotated[Parts, Depends(parts)]
-Authorization = Annotated[str | None, Header()]
-
-
-async def from_gateway(parts: PartsOf, authorization: Authorization = None) -> None:
-    await parts.gateway_door.admit(authorization)
-
-
-async def from_scoreboard(parts: PartsOf, authorization: Authorization = None) -> None:
-    await parts.scoreboard_door.admit(authorization)
 
 
 gateway = APIRouter(prefix="/internal", dependencies=[Depends(from_gateway)])

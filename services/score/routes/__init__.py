@@ -1,0 +1,1 @@
+"""HTTP in: calls from the other services; nothing here is public."""

@@ -1,0 +1,1 @@
+"""What score does, against the ports it needs."""
