@@ -37,7 +37,8 @@ class Increment(Contract):
     idempotency_key: IdempotencyKey
     score_increment: int = Field(ge=1)
     request_id: str = ""
-    fingerprint: str = ""
+    fingerprint: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
+    grant: str = Field(default="", description="an action grant that auth signed, if one was sent")
 
 
 class IncrementBatch(Contract):
