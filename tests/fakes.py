@@ -30,9 +30,10 @@ class MemoryLedger:
         self.ledger_epoch = 1
         self._now = START
         self._epoch = 0
+        self._earned: dict[str, int] = {}
 
     async def append(self, entries: Sequence[Entry]) -> Commit:
-        refused: set[tuple[str, str]] = set()
+        refused: dict[tuple[str, str], Outcome] = {}
         judged = [(self._append(entry, refused), self._now) for entry in entries]
         changes = [
             Change(e.user_id, s.balance, s.version, at, "increment", False, e.request_id)
@@ -71,15 +72,20 @@ class MemoryLedger:
         self._epoch = max(self._epoch, after) + 1
         return self._epoch
 
-    def _append(self, entry: Entry, refused: set[tuple[str, str]]) -> Settled:
+    def _append(self, entry: Entry, refused: dict[tuple[str, str], Outcome]) -> Settled:
         stored = self._stored(entry)
         if stored is not None:
             return stored
         row = self.rows.get(entry.user_id)
         balance = (row.score if row else 0) + entry.delta
-        if balance > MAX_TOTAL or (entry.user_id, entry.key) in refused:
-            refused.add((entry.user_id, entry.key))
-            return Settled(Outcome.LIMIT_REACHED)
+        # All of a test happens on one day.
+        earned = self._earned.get(entry.user_id, 0) + entry.delta
+        limit = MAX_TOTAL if entry.day_limit is None else entry.day_limit
+        key = (entry.user_id, entry.key)
+        if key in refused or balance > MAX_TOTAL or earned > limit:
+            outcome = Outcome.LIMIT_REACHED if balance > MAX_TOTAL else Outcome.DAY_LIMIT_REACHED
+            return Settled(refused.setdefault(key, outcome))
+        self._earned[entry.user_id] = earned
         self._now += timedelta(microseconds=1)
         version = (row.version if row else 0) + 1
         self.rows[entry.user_id] = LedgerRow(

@@ -6,9 +6,12 @@ What can be refused, in the words of the domain; only `problems.py` knows HTTP.
     ├── KeyReused               an idempotency key came back with another body
     ├── Unauthenticated         no valid proof of who calls
     ├── Forbidden               known, but not allowed
+    │   └── GrantRefused        the action grant is missing, or not for this
     ├── NotFound
     ├── Conflict                ├── ScoreLimitReached
     ├── RateLimited             too often; says when to come back
+    │   ├── DayLimitReached     the most that may be earned on one day
+    │   └── GrantTooEarly       the action cannot be over yet
     └── Unavailable             not now; says when to come back, and nothing was lost
 
 And what can go wrong with Kafka, which no caller is ever told:
@@ -43,6 +46,10 @@ class Forbidden(AppError):
     code = "forbidden"
 
 
+class GrantRefused(Forbidden):
+    code = "grant-refused"
+
+
 class NotFound(AppError):
     code = "not-found"
 
@@ -63,6 +70,14 @@ class RateLimited(AppError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class DayLimitReached(RateLimited):
+    code = "day-limit-reached"
+
+
+class GrantTooEarly(RateLimited):
+    code = "grant-too-early"
+
+
 class Unavailable(AppError):
     code = "unavailable"
 
@@ -73,15 +88,26 @@ class Unavailable(AppError):
 
 REFUSALS: dict[str, type[AppError]] = {
     error.code: error
-    for error in (InvalidRequest, KeyReused, Unauthenticated, Forbidden, ScoreLimitReached)
+    for error in (
+        InvalidRequest,
+        KeyReused,
+        Unauthenticated,
+        Forbidden,
+        GrantRefused,
+        ScoreLimitReached,
+    )
 }
-"""Refusals that travel between services by their code, beside the two with a time."""
+"""Refusals that travel between services by their code, beside those with a time."""
+
+TIMED: dict[str, type[RateLimited]] = {
+    error.code: error for error in (RateLimited, DayLimitReached, GrantTooEarly)
+}
 
 
 def refusal(code: str, detail: str, retry_after_seconds: float) -> AppError:
     """The error that another service meant by `code`; an unknown code is `Unavailable`."""
-    if code == RateLimited.code:
-        return RateLimited(detail, retry_after_seconds=retry_after_seconds)
+    if code in TIMED:
+        return TIMED[code](detail, retry_after_seconds=retry_after_seconds)
     if code in REFUSALS:
         return REFUSALS[code](detail)
     return Unavailable(detail, retry_after_seconds=retry_after_seconds or 1)

@@ -111,6 +111,17 @@ def context_verifier(keys: KeySet, audience: Audience) -> Verifier:
     return Verifier(keys, issuer=ISSUER, audience=audience, token_type=TokenType.CONTEXT)
 
 
+def grant_verifier(keys: KeySet, clock: Clock = system_clock) -> Verifier:
+    """Verifies the action grants that auth signs."""
+    return Verifier(
+        keys,
+        issuer=ISSUER,
+        audience=Audience.SCORE,
+        token_type=TokenType.GRANT,
+        clock=clock,
+    )
+
+
 def auth_keys(session: aiohttp.ClientSession, auth_url: str) -> KeySet:
     """Auth's public keys, fetched when first needed."""
 

@@ -1,7 +1,7 @@
 """
 Verifying JSON Web Tokens (RFC 7519, RFC 8725): one algorithm per key, everything required.
 
-Issuing them is auth's. Three kinds, told apart by `typ`, so that one never passes for another.
+Issuing them is auth's. Four kinds, told apart by `typ`, so that one never passes for another.
 """
 
 import re
@@ -36,6 +36,7 @@ class TokenType(StrEnum):
     ACCESS = "at+jwt"  # RFC 9068: a user's, shown to the gateway
     CONTEXT = "scoreboard-ctx+jwt"  # auth's word on a user, shown to other services
     SERVICE = "scoreboard-svc+jwt"  # a service's own identity
+    GRANT = "scoreboard-grant+jwt"  # an action that a user may score once
 
 
 class Audience(StrEnum):

@@ -8,23 +8,40 @@ from fastapi import FastAPI
 
 from libs.common.app import create_service
 from libs.common.batching import Lanes, Send
+from libs.common.clock import system_clock
 from libs.common.health import Readiness
-from libs.common.identity import ServiceDoor, auth_keys, context_verifier, open_session
+from libs.common.identity import (
+    ServiceDoor,
+    auth_keys,
+    context_verifier,
+    grant_verifier,
+    open_session,
+)
 from libs.common.tasks import background
 from libs.common.tokens import Audience
+from services.score.domain.bounds import Bounds
+from services.score.domain.corrections import ApprovalLimits
 from services.score.domain.increments import Entry, Settled
 from services.score.domain.rates import Rate
 from services.score.publisher import Relay, open_publisher
+from services.score.routes import admin
 from services.score.routes.internal import gateway, scoreboard
 from services.score.routes.parts import Parts
 from services.score.settings import Settings
-from services.score.store.books import Books, open_engine
+from services.score.store.books import Books
+from services.score.store.cases import Cases
+from services.score.store.database import open_engine
 from services.score.store.ledger import LedgerLane
 from services.score.store.limiter import RedisLimiter, open_redis
+from services.score.store.users import Users
+from services.score.usecases.admission import Admission
+from services.score.usecases.corrections import Corrections
 from services.score.usecases.increments import AcceptIncrements
 
 # 500 increments, each with a signed context.
 MAX_BODY_BYTES = 2 * 1024 * 1024
+BOOKS_CONNECTIONS = 4
+DESK_CONNECTIONS = 3
 
 
 @asynccontextmanager
@@ -37,8 +54,11 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         contexts = context_verifier(keys, Audience.SCORE)
         ready.add("auth", keys.check)
 
-        engine = open_engine(url)
+        engine = open_engine(url, name="score-books", connections=BOOKS_CONNECTIONS)
         stack.push_async_callback(engine.dispose)
+        # Its own pool: a long look at the ledger must not keep the outbox waiting.
+        desk = open_engine(url, name="score-desk", connections=DESK_CONNECTIONS)
+        stack.push_async_callback(desk.dispose)
         books = Books(engine)
         ready.add("postgresql", books.check)
 
@@ -64,18 +84,35 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
                 max_waiting=settings.max_waiting,
             )
         )
-        accept = AcceptIncrements(
-            contexts, limiter, lanes, books, max_increment=settings.max_increment
+        admission = Admission(
+            contexts,
+            grant_verifier(keys),
+            system_clock,
+            bounds=_bounds(settings),
+            default=Bounds(settings.max_increment),
         )
+        users = Users(desk)
+        limits = ApprovalLimits(settings.approval_entries, settings.approval_points)
+        corrections = Corrections(Cases(desk, limits), users, relay.offer)
+        await stack.enter_async_context(background(corrections.work(), name="reversals"))
         yield {
             "parts": Parts(
-                accept=accept,
+                accept=AcceptIncrements(admission, limiter, lanes, books, system_clock),
                 books=books,
+                corrections=corrections,
+                users=users,
                 contexts=contexts,
                 gateway_door=ServiceDoor(keys, callers=frozenset({"gateway"})),
                 scoreboard_door=ServiceDoor(keys, callers=frozenset({"scoreboard"})),
             )
         }
+
+
+def _bounds(settings: Settings) -> dict[str, Bounds]:
+    return {
+        role: Bounds(own.per_request or settings.max_increment, own.per_day, own.grant_required)
+        for role, own in settings.role_bounds.items()
+    }
 
 
 def _group_commit(lane: LedgerLane, relay: Relay) -> Send[Entry, Settled]:
@@ -88,5 +125,9 @@ def _group_commit(lane: LedgerLane, relay: Relay) -> Send[Entry, Settled]:
 
 
 app = create_service(
-    "score", lifespan, [gateway, scoreboard], max_body_bytes=MAX_BODY_BYTES, docs_url=None
+    "score",
+    lifespan,
+    [gateway, scoreboard, admin.router],
+    max_body_bytes=MAX_BODY_BYTES,
+    docs_url=None,
 )

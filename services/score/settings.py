@@ -1,8 +1,23 @@
 """What score reads from the environment."""
 
-from pydantic import Field, SecretStr
+from typing import Annotated
 
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from libs.common.contracts.values import MAX_TOTAL
 from libs.common.settings import EnvSettings
+
+Points = Annotated[int, Field(ge=1, le=MAX_TOTAL)]
+
+
+class RoleBounds(BaseModel):
+    """What a role may add; null: what everybody may."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    per_request: Points | None = None
+    per_day: Points | None = None
+    grant_required: bool = False
 
 
 class Settings(EnvSettings):
@@ -12,9 +27,16 @@ class Settings(EnvSettings):
     redis_url: SecretStr
     kafka_bootstrap_servers: str
     auth_url: str
-    max_increment: int = Field(default=1_000_000, ge=1, le=2**53 - 1)
+    max_increment: int = Field(default=1_000_000, ge=1, le=MAX_TOTAL)
     rate_limit_per_second: float = Field(default=5, gt=0, le=1_000_000)
     rate_limit_burst: int = Field(default=5, ge=1, le=1_000_000)
+    role_bounds: dict[str, RoleBounds] = Field(
+        default_factory=dict, description="by role; who has several has the widest"
+    )
+    approval_entries: int = Field(
+        default=1000, ge=0, description="a larger reversal needs a second person"
+    )
+    approval_points: int = Field(default=10_000_000, ge=0, description="the same, by points")
     lanes: int = Field(default=2, ge=1, le=32, description="commits in flight")
     max_batch: int = Field(default=500, ge=1, le=500, description="increments in one commit")
     max_waiting: int = Field(default=5000, ge=1, description="increments that wait in a lane")

@@ -13,13 +13,15 @@ from libs.common.contracts.values import MAX_TOTAL
 from libs.devstack import provision
 from services.score.domain.changes import Commit
 from services.score.domain.increments import Entry, Outcome, Settled
-from services.score.store.books import Books, open_engine
+from services.score.store.books import Books
+from services.score.store.database import open_engine
 from services.score.store.ledger import LedgerLane
 from tests import servers
 from tests.fakes import MemoryLedger
 
 ACCEPTED, REPLAYED = Outcome.ACCEPTED, Outcome.REPLAYED
 KEY_REUSED, LIMIT_REACHED = Outcome.KEY_REUSED, Outcome.LIMIT_REACHED
+DAY_LIMIT = Outcome.DAY_LIMIT_REACHED
 
 
 class Ledger(Protocol):
@@ -34,7 +36,7 @@ class PostgresLedger(Books):
     """Both sides of the real one."""
 
     def __init__(self, url: str) -> None:
-        self.engine = open_engine(url)
+        self.engine = open_engine(url, name="test", connections=2)
         self.lane = LedgerLane(url)
         super().__init__(self.engine)
 
@@ -102,6 +104,26 @@ async def test_a_total_never_passes_the_limit_and_smaller_ones_still_fit(ledger:
     assert await outcomes(ledger, Entry("alice", "2", 6)) == [(LIMIT_REACHED, 0)]
 
 
+async def test_a_day_has_a_limit_of_its_own(ledger: Ledger) -> None:
+    got = await outcomes(
+        ledger,
+        Entry("alice", "1", 60, day_limit=100),
+        Entry("alice", "2", 50, day_limit=100),
+        Entry("alice", "3", 40, day_limit=100),
+        Entry("bob", "1", 100, day_limit=100),
+        Entry("alice", "4", 1, day_limit=1000),
+    )
+    assert got == [
+        (ACCEPTED, 60),
+        (DAY_LIMIT, 0),
+        (ACCEPTED, 100),
+        (ACCEPTED, 100),
+        (ACCEPTED, 101),
+    ]
+    again = await outcomes(ledger, Entry("alice", "5", 1, day_limit=101), Entry("alice", "1", 60))
+    assert again == [(DAY_LIMIT, 0), (REPLAYED, 60)]
+
+
 async def test_find_knows_what_was_counted(ledger: Ledger) -> None:
     await ledger.append([Entry("alice", "k", 10)])
     assert await ledger.find(
@@ -135,6 +157,7 @@ _entries = st.lists(
         st.sampled_from(["ann", "bob", "cid"]),
         st.sampled_from(["k1", "k2", "k3", "k4", "k5"]),
         st.sampled_from([1, 2, 7, MAX_TOTAL // 2, MAX_TOTAL]),
+        st.sampled_from([None, None, 8]),
     ),
     min_size=1,
     max_size=12,
@@ -146,16 +169,18 @@ _entries = st.lists(
 )
 @given(batches=st.lists(_entries, min_size=1, max_size=5))
 async def test_any_batches_give_what_one_entry_at_a_time_would(
-    ledger: Ledger, batches: list[list[tuple[str, str, int]]]
+    ledger: Ledger, batches: list[list[tuple[str, str, int, int | None]]]
 ) -> None:
     model = MemoryLedger()
     prefix = f"{next(_prefix)}-"
     for batch in batches:
-        entries = [Entry(prefix + user, key, delta) for user, key, delta in batch]
+        entries = [
+            Entry(prefix + user, key, delta, day_limit=limit) for user, key, delta, limit in batch
+        ]
         got = (await ledger.append(entries)).settled
         expected = (await model.append(entries)).settled
-        assert [(s.outcome, s.version) for s in got if s.outcome is not LIMIT_REACHED] == [
-            (s.outcome, s.version) for s in expected if s.outcome is not LIMIT_REACHED
+        assert [(s.outcome, s.version) for s in got if s.version] == [
+            (s.outcome, s.version) for s in expected if s.version
         ]
         assert [s.outcome for s in got] == [s.outcome for s in expected]
         assert [s.balance for s in got] == [s.balance for s in expected]

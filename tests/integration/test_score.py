@@ -17,7 +17,8 @@ from libs.common.tasks import background
 from libs.devstack import provision
 from services.score.domain.increments import Entry, Outcome
 from services.score.publisher import Relay, open_publisher
-from services.score.store.books import Books, open_engine
+from services.score.store.books import Books
+from services.score.store.database import open_engine
 from services.score.store.ledger import LedgerLane
 from tests import servers
 from tests.proxy import proxy_to
@@ -30,7 +31,7 @@ def score_url(database_url: str) -> str:
 
 @pytest.fixture
 async def books(score_url: str) -> AsyncIterator[Books]:
-    engine = open_engine(score_url)
+    engine = open_engine(score_url, name="test", connections=4)
     yield Books(engine)
     await engine.dispose()
 

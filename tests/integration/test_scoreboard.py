@@ -15,7 +15,8 @@ from libs.common.kafka import BroadcastReader, Publisher, Record, end_offsets
 from libs.common.tasks import background
 from libs.devstack import provision
 from services.score.domain.increments import Entry
-from services.score.store.books import Books, open_engine
+from services.score.store.books import Books
+from services.score.store.database import open_engine
 from services.score.store.ledger import LedgerLane
 from services.scoreboard.consumer import Consumer
 from services.scoreboard.domain import Row, in_order
@@ -207,7 +208,7 @@ async def test_two_regions_on_one_ledger_end_with_the_same_board(
 
 async def test_sql_and_the_board_agree_on_every_tie(database_url: str) -> None:
     url = provision.with_login(database_url, provision.SCORE.role, servers.PASSWORD)
-    engine = open_engine(url)
+    engine = open_engine(url, name="test", connections=2)
     books, lane = Books(engine), LedgerLane(url)
     for batch in range(6):
         await lane.append(

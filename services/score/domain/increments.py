@@ -20,6 +20,7 @@ class Entry:
     delta: int
     fingerprint: bytes | None = field(default=None, compare=False)
     request_id: str = field(default="", compare=False)
+    day_limit: int | None = field(default=None, compare=False)
 
     @property
     def request_hash(self) -> bytes:
@@ -34,6 +35,7 @@ class Outcome(StrEnum):
     REPLAYED = "replayed"
     KEY_REUSED = "key_reused"
     LIMIT_REACHED = "limit_reached"
+    DAY_LIMIT_REACHED = "day_limit_reached"
 
 
 @dataclass(frozen=True, slots=True)

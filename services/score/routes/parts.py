@@ -1,12 +1,16 @@
 """What the routes call, and who is let in."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Request
 
+from libs.common.errors import Forbidden
 from libs.common.identity import ServiceDoor
 from libs.common.tokens import Verifier
+from services.score.domain.corrections import Actor
+from services.score.usecases.corrections import Corrections, Users
 from services.score.usecases.increments import AcceptIncrements
 from services.score.usecases.ports import Books
 
@@ -17,6 +21,8 @@ class Parts:
 
     accept: AcceptIncrements
     books: Books
+    corrections: Corrections
+    users: Users
     contexts: Verifier
     gateway_door: ServiceDoor
     scoreboard_door: ServiceDoor
@@ -28,6 +34,7 @@ def parts(request: Request) -> Parts:
 
 PartsOf = Annotated[Parts, Depends(parts)]
 Authorization = Annotated[str | None, Header()]
+UserContext = Annotated[str, Header(alias="X-User-Context")]
 
 
 async def from_gateway(parts: PartsOf, authorization: Authorization = None) -> None:
@@ -36,3 +43,22 @@ async def from_gateway(parts: PartsOf, authorization: Authorization = None) -> N
 
 async def from_scoreboard(parts: PartsOf, authorization: Authorization = None) -> None:
     await parts.scoreboard_door.admit(authorization)
+
+
+def holder_of(permission: str) -> Callable[..., Awaitable[Actor]]:
+    """A dependency: whom the user context names, if auth gave them the permission."""
+
+    async def actor(parts: PartsOf, x_user_context: UserContext) -> Actor:
+        """Raises `Unauthenticated` or `Forbidden`."""
+        claims = await parts.contexts.verify(x_user_context)
+        actor = Actor(claims.subject, claims.names("permissions"))
+        if permission not in actor.permissions:
+            raise Forbidden(f"this needs the permission {permission}")
+        return actor
+
+    return actor
+
+
+MayReadFraud = Annotated[Actor, Depends(holder_of("fraud:read"))]
+MayWriteFraud = Annotated[Actor, Depends(holder_of("fraud:write"))]
+MayWriteUsers = Annotated[Actor, Depends(holder_of("users:write"))]

@@ -10,17 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.contracts.scores import LedgerDigest, LedgerPage, LedgerRow
-from libs.common.database import sqlalchemy_url
-from libs.common.errors import Unavailable
 from services.score.domain.changes import Change, Commit
 from services.score.domain.increments import Entry, Outcome, Settled
+from services.score.store.database import transaction
 
-POOL_SIZE = 4
-POOL_WAIT_SECONDS = 2.0
 # Shorter than a publication may take: then two publish the same, which is harmless. Longer would be
 # waited for after a sweeper's death.
 LEASE_SECONDS = 5.0
@@ -45,7 +41,8 @@ _DIGEST = text("""
     FROM score.user_score WHERE version > 0
 """)
 _ENTRIES = text("""
-    SELECT seq, delta, balance_after, kind, created_at, idem_key FROM score.score_entry
+    SELECT seq, delta, balance_after, kind, created_at, coalesce(idem_key, '')
+    FROM score.score_entry
     WHERE user_id = :user_id AND seq < :before ORDER BY seq DESC LIMIT :limit
 """)
 _EPOCH = text("SELECT score.next_epoch(:board, :region, :reason, :after)")
@@ -134,27 +131,8 @@ class Books:
         return rows
 
     async def _run(self, statement: Any, values: dict[str, Any]) -> Any:
-        try:
-            async with self._engine.begin() as connection:
-                return await connection.execute(statement, values)
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
-            raise Unavailable("the ledger does not answer") from error
-
-
-def open_engine(url: str) -> AsyncEngine:
-    """A pool for everything but the lanes."""
-    return create_async_engine(
-        sqlalchemy_url(url),
-        pool_size=POOL_SIZE,
-        max_overflow=0,
-        pool_timeout=POOL_WAIT_SECONDS,
-        pool_pre_ping=True,
-        connect_args={
-            "timeout": POOL_WAIT_SECONDS,
-            "command_timeout": 30,
-            "server_settings": {"application_name": "score-books"},
-        },
-    )
+        async with transaction(self._engine) as connection:
+            return await connection.execute(statement, values)
 
 
 def _page(rows: Sequence[Any]) -> LedgerPage:

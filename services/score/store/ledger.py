@@ -37,7 +37,7 @@ LOST = (
     TimeoutError,
 )
 
-_APPEND = "SELECT * FROM score.append_increments($1, $2, $3, $4, $5, $6, $7)"
+_APPEND = "SELECT * FROM score.append_increments($1, $2, $3, $4, $5, $6, $7, $8)"
 
 
 class LedgerLane:
@@ -102,6 +102,7 @@ class LedgerLane:
             [e.request_hash for e in entries],
             [e.fingerprint for e in entries],
             [e.request_id for e in entries],
+            [e.day_limit for e in entries],
         )
         settled = []
         changes = []

@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Sequence
 
 from libs.common import errors, metrics
+from libs.common.clock import Clock
 from libs.common.contracts.scores import Answer, Increment
 from libs.common.errors import AppError
+from services.score.domain.bounds import seconds_to_midnight
 from services.score.domain.increments import Entry, Outcome, Settled
 from services.score.domain.rates import Decision
-from services.score.usecases.ports import Contexts, History, Ledger, Limiter
-
-WRITE_PERMISSION = "scores:write"
+from services.score.usecases.admission import Admission
+from services.score.usecases.ports import History, Ledger, Limiter
 
 
 class AcceptIncrements:
@@ -22,18 +23,17 @@ class AcceptIncrements:
 
     def __init__(
         self,
-        contexts: Contexts,
+        admission: Admission,
         limiter: Limiter,
         ledger: Ledger,
         history: History,
-        *,
-        max_increment: int,
+        clock: Clock,
     ) -> None:
-        self._contexts = contexts
+        self._admission = admission
         self._limiter = limiter
         self._ledger = ledger
         self._history = history
-        self._max_increment = max_increment
+        self._clock = clock
         self._in_flight: dict[Entry, asyncio.Future[Settled]] = {}
 
     async def answer(self, items: Sequence[Increment]) -> list[Answer]:
@@ -57,7 +57,7 @@ class AcceptIncrements:
             elif entry in joined:
                 answer = _as_replay(await self._settle(entry, joined[entry], None))
             elif (known := stored.get(entry)) is not None:
-                answer = _answer(entry, known, remaining=0)
+                answer = self._answer(entry, known, remaining=0)
             else:
                 answer = _limited(entry, decisions[entry])
             answers.append(answer)
@@ -67,19 +67,9 @@ class AcceptIncrements:
 
     async def _check(self, item: Increment) -> Entry | AppError:
         try:
-            claims = await self._contexts.verify(item.context)
-            if WRITE_PERMISSION not in claims.names("permissions"):
-                raise errors.Forbidden(f"this needs the permission {WRITE_PERMISSION}")
-            if item.score_increment > self._max_increment:
-                raise errors.InvalidRequest(
-                    f"score_increment must be an integer from 1 to {self._max_increment}"
-                )
+            return await self._admission.entry(item)
         except AppError as error:
             return error
-        fingerprint = bytes.fromhex(item.fingerprint) if item.fingerprint else None
-        return Entry(
-            claims.subject, item.idempotency_key, item.score_increment, fingerprint, item.request_id
-        )
 
     async def _take(self, entries: list[Entry]) -> list[Decision]:
         return await self._limiter.take([e.user_id for e in entries]) if entries else []
@@ -112,25 +102,30 @@ class AcceptIncrements:
             settled = await asyncio.shield(future)
         except AppError as error:
             return _refused(error, entry.user_id)
-        return _answer(entry, settled, remaining=decision.remaining if decision else 0)
+        return self._answer(entry, settled, remaining=decision.remaining if decision else 0)
 
-
-def _answer(entry: Entry, settled: Settled, *, remaining: int) -> Answer:
-    match settled.outcome:
-        case Outcome.ACCEPTED | Outcome.REPLAYED:
-            return Answer(
-                user_id=entry.user_id,
-                new_score=settled.balance,
-                version=settled.version,
-                replayed=settled.outcome is Outcome.REPLAYED,
-                remaining=remaining,
-            )
-        case Outcome.KEY_REUSED:
-            reused = errors.KeyReused("this Idempotency-Key was used before with another body")
-            return _refused(reused, entry.user_id)
-        case Outcome.LIMIT_REACHED:
-            full = errors.ScoreLimitReached("the total would pass 2^53-1")
-            return _refused(full, entry.user_id)
+    def _answer(self, entry: Entry, settled: Settled, *, remaining: int) -> Answer:
+        match settled.outcome:
+            case Outcome.ACCEPTED | Outcome.REPLAYED:
+                return Answer(
+                    user_id=entry.user_id,
+                    new_score=settled.balance,
+                    version=settled.version,
+                    replayed=settled.outcome is Outcome.REPLAYED,
+                    remaining=remaining,
+                )
+            case Outcome.KEY_REUSED:
+                reused = errors.KeyReused("this Idempotency-Key was used before with another body")
+                return _refused(reused, entry.user_id)
+            case Outcome.LIMIT_REACHED:
+                full = errors.ScoreLimitReached("the total would pass 2^53-1")
+                return _refused(full, entry.user_id)
+            case Outcome.DAY_LIMIT_REACHED:
+                spent = errors.DayLimitReached(
+                    "this would pass the most that you may earn on one day",
+                    retry_after_seconds=seconds_to_midnight(self._clock.now()),
+                )
+                return _refused(spent, entry.user_id)
 
 
 def _as_replay(answer: Answer) -> Answer:

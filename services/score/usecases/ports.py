@@ -12,8 +12,8 @@ from services.score.domain.increments import Entry, Settled
 from services.score.domain.rates import Decision
 
 
-class Contexts(Protocol):
-    """Checks auth's word on a user."""
+class Tokens(Protocol):
+    """Checks tokens of one kind."""
 
     async def verify(self, token: str) -> Claims:
         """Raises `Unauthenticated`."""

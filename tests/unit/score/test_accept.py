@@ -10,11 +10,15 @@ from libs.common.batching import Lanes
 from libs.common.contracts.scores import Answer, Increment
 from libs.common.errors import Unauthenticated, Unavailable
 from libs.common.tokens import Claims
+from services.score.domain.bounds import Bounds
 from services.score.domain.increments import Entry, Settled
 from services.score.domain.rates import Rate
 from services.score.store.limiter import LocalLimiter
+from services.score.usecases.admission import Admission
 from services.score.usecases.increments import AcceptIncrements
 from tests.fakes import MemoryLedger
+
+NOW = datetime(2026, 3, 1, 23, tzinfo=UTC)
 
 
 class Contexts:
@@ -24,8 +28,21 @@ class Contexts:
         if not token:
             raise Unauthenticated("the token is not valid")
         permissions = [] if token.startswith("!") else ["scores:write"]
-        now = datetime.now(UTC)  # noqa: TID251
-        return Claims(token, "jti", now, now, {"permissions": permissions})
+        return Claims(token, "jti", NOW, NOW, {"permissions": permissions})
+
+
+class FixedClock:
+    """It is always the same time: an hour before midnight."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def now(self) -> datetime:
+        return NOW
+
+
+def admission(default: Bounds = Bounds(1000)) -> Admission:  # noqa: B008
+    return Admission(Contexts(), Contexts(), FixedClock(), bounds={}, default=default)
 
 
 class SlowLedger(MemoryLedger):
@@ -53,7 +70,7 @@ def ledger() -> SlowLedger:
 async def accept(ledger: SlowLedger) -> AsyncIterator[AcceptIncrements]:
     async with Lanes([ledger.send], max_batch=500, max_waiting=1000) as lanes:
         limiter = LocalLimiter(Rate(per_second=5, burst=5))
-        yield AcceptIncrements(Contexts(), limiter, lanes, ledger, max_increment=1000)
+        yield AcceptIncrements(admission(), limiter, lanes, ledger, FixedClock())
 
 
 def increment(user: str = "alice", key: str = "k", points: int = 10) -> Increment:
@@ -145,6 +162,16 @@ async def test_what_arrives_during_a_commit_is_the_next_batch(
 async def test_a_full_lane_says_so(ledger: SlowLedger) -> None:
     async with Lanes([ledger.send], max_batch=1, max_waiting=2) as lanes:
         limiter = LocalLimiter(Rate(1000, 1000))
-        accept = AcceptIncrements(Contexts(), limiter, lanes, ledger, max_increment=1000)
+        accept = AcceptIncrements(admission(), limiter, lanes, ledger, FixedClock())
         answers = await accept.answer([increment(f"user-{n}") for n in range(4)])
     assert [a.refusal for a in answers] == ["", "", "unavailable", "unavailable"]
+
+
+async def test_a_day_that_is_spent_ends_at_midnight(ledger: SlowLedger) -> None:
+    async with Lanes([ledger.send], max_batch=500, max_waiting=1000) as lanes:
+        limiter = LocalLimiter(Rate(1000, 1000))
+        daily = admission(Bounds(1000, per_day=15))
+        accept = AcceptIncrements(daily, limiter, lanes, ledger, FixedClock())
+        answers = await accept.answer([increment(key=key, points=10) for key in "ab"])
+    assert [a.refusal for a in answers] == ["", "day-limit-reached"]
+    assert answers[1].retry_after_seconds == 3600
