@@ -20,12 +20,12 @@ from libs.common.database import sqlalchemy_url
 _LOCK = 7_041_776
 
 
-def upgrade(url: str, schema: str, scripts: Path) -> None:
-    """Bring `schema` to its newest version; a second process waits for the first."""
+def upgrade(url: str, schema: str, scripts: Path, *, revision: str = "head") -> None:
+    """Bring `schema` to a version, the newest by default; a second process waits for the first."""
     config = Config()
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes.update(url=url, schema=schema)
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def run_env() -> None:

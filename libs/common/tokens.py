@@ -4,6 +4,7 @@ Verifying JSON Web Tokens (RFC 7519, RFC 8725): one algorithm per key, everythin
 Issuing them is auth's. Four kinds, told apart by `typ`, so that one never passes for another.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ class KeySet:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
+        self._fetching = asyncio.Lock()
         self._trouble = Trouble("keys_not_fetched")
 
     async def check(self) -> None:
@@ -96,18 +98,24 @@ class KeySet:
 
         Raises `Unavailable` if no keys were ever heard: then nothing can be said of any token.
         """
-        now = self._clock.monotonic()
-        stale = kid not in self._keys or now - self._fetched_at > REFRESH_SECONDS
-        # An empty set is no answer at all: ask again soon, the issuer may just be starting.
-        wait = MIN_REFRESH_SECONDS if self._keys else 1.0
-        if stale and now - self._tried_at >= wait:
-            self._tried_at = now
-            await self._refresh(now)
+        # Who needs an unknown key waits for the fetch that may bring it, whoever began it.
+        if kid not in self._keys or (self._is_old() and not self._fetching.locked()):
+            async with self._fetching:
+                if kid not in self._keys or self._is_old():
+                    await self._refresh()
         if not self._keys:
             raise Unavailable("the issuer's keys are not known yet")
         return self._keys.get(kid)
 
-    async def _refresh(self, now: float) -> None:
+    def _is_old(self) -> bool:
+        return self._clock.monotonic() - self._fetched_at > REFRESH_SECONDS
+
+    async def _refresh(self) -> None:
+        now = self._clock.monotonic()
+        # An empty set is no answer at all: ask again soon, the issuer may just be starting.
+        if now - self._tried_at < (MIN_REFRESH_SECONDS if self._keys else 1.0):
+            return
+        self._tried_at = now
         try:
             published = await self._fetch()
             keys = jwt.PyJWKSet.from_dict(dict(published)).keys

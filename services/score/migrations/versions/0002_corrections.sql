@@ -151,15 +151,15 @@ BEGIN
         SELECT array_agg(n.user_id ORDER BY n.user_id DESC, n.seq DESC),
                array_agg(n.seq ORDER BY n.user_id DESC, n.seq DESC) INTO v_users, v_seqs
         FROM (SELECT c.user_id, c.seq FROM score.case_entry c
-              WHERE c.case_id = p_case AND (v_case.at_user IS NULL
-                    OR (c.user_id, c.seq) < (v_case.at_user, v_case.at_seq))
+              WHERE c.case_id = p_case AND (c.user_id, c.seq)
+                    < (coalesce(v_case.at_user, E'\x7f'), coalesce(v_case.at_seq, 0))
               ORDER BY c.user_id DESC, c.seq DESC LIMIT p_limit) n;
     ELSE
         SELECT array_agg(n.user_id ORDER BY n.user_id, n.seq),
                array_agg(n.seq ORDER BY n.user_id, n.seq) INTO v_users, v_seqs
         FROM (SELECT c.user_id, c.seq FROM score.case_entry c
-              WHERE c.case_id = p_case AND (v_case.at_user IS NULL
-                    OR (c.user_id, c.seq) > (v_case.at_user, v_case.at_seq))
+              WHERE c.case_id = p_case AND (c.user_id, c.seq)
+                    > (coalesce(v_case.at_user, ''), coalesce(v_case.at_seq, 0))
               ORDER BY c.user_id, c.seq LIMIT p_limit) n;
     END IF;
 
