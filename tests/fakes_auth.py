@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import uvicorn
 
+from libs.common.clock import system_clock
 from libs.common.contracts.identities import Revocation
 from libs.common.errors import RateLimited
 from libs.devstack import provision
@@ -97,10 +98,11 @@ class MemorySessionStore:
         self._revoked = revoked
         self._sessions: dict[str, _Session] = {}
 
-    async def open(self, session_id: str, user_id: str, grant: Grant, *, keep: int) -> None:
+    async def open(self, session_id: str, user_id: str, grant: Grant, *, keep: int) -> bool:
         self._sessions[session_id] = _Session(user_id, grant, [grant.jti])
         for surplus in self._of(user_id)[:-keep]:
             await self.end(surplus, grant.given_at)
+        return True
 
     async def renew(self, session_id: str, presented_hash: bytes, grant: Grant) -> str | None:
         session = self._sessions.get(session_id)
@@ -118,10 +120,10 @@ class MemorySessionStore:
         for jti in session.jtis if session else []:
             self._revoked.put(Revocation(user_id=session.user_id if session else "", jti=jti))
 
-    async def end_all(self, user_id: str, now: datetime, *, matters_until: datetime) -> None:
+    async def end_all(self, user_id: str) -> None:
         for session_id in self._of(user_id):
             del self._sessions[session_id]
-        self._revoked.put(Revocation(user_id=user_id, not_before=now))
+        self._revoked.put(Revocation(user_id=user_id, not_before=system_clock.now()))
 
     def _of(self, user_id: str) -> list[str]:
         return [name for name, session in self._sessions.items() if session.user_id == user_id]

@@ -17,18 +17,20 @@ from services.auth.credentials.clients import ServiceClients
 from services.auth.credentials.keys import KeyRing, KeySeal
 from services.auth.credentials.passwords import Argon2Passwords
 from services.auth.hub import RevocationHub
-from services.auth.routes import accounts, internal
+from services.auth.routes import accounts, administration, internal
 from services.auth.routes.parts import Parts
 from services.auth.settings import Settings
 from services.auth.store.database import Database
 from services.auth.store.expired import PostgresExpired
 from services.auth.store.keys import PostgresKeyStore
+from services.auth.store.people import PostgresPeople
 from services.auth.store.revocations import PostgresRevocationStore
 from services.auth.store.sessions import PostgresSessionStore
 from services.auth.store.throttle import RedisThrottle
 from services.auth.store.users import PostgresUserStore
 from services.auth.upstream import foreign_keys
 from services.auth.usecases.accounts import Accounts
+from services.auth.usecases.administration import Administration
 from services.auth.usecases.revocations import Revoke
 from services.auth.usecases.sessions import Sessions
 from services.auth.usecases.signing import IssueTokens
@@ -69,7 +71,7 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
 
         users = PostgresUserStore(database)
         sessions = Sessions(
-            PostgresSessionStore(database),
+            PostgresSessionStore(database, clock),
             users,
             ring.sign,
             throttle,
@@ -101,6 +103,7 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
                     throttle,
                     registration=settings.registration_enabled,
                 ),
+                administration=Administration(PostgresPeople(database, clock)),
                 sessions=sessions,
                 identify=identify,
                 judge=Judge(identify, ring.sign, clock),
@@ -135,6 +138,9 @@ app = create_service(
     [
         accounts.accounts,
         accounts.keys,
+        administration.users,
+        administration.audit,
+        administration.grants,
         internal.services,
         internal.gateway,
         internal.listeners,

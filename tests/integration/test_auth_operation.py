@@ -129,7 +129,7 @@ async def test_no_database_is_unavailable() -> None:
 async def test_what_has_ended_is_forgotten_and_nothing_else(database_url: str) -> None:
     past, future = NOW - timedelta(seconds=1), NOW + timedelta(hours=1)
     async with as_service(database_url) as database:
-        sessions = PostgresSessionStore(database)
+        sessions = PostgresSessionStore(database, system_clock)
         revoked = PostgresRevocationStore(database)
         await PostgresUserStore(database).add(User("u_a", "alice", "A", "hash", frozenset()))
         for name, end in (("old", past), ("new", future)):

@@ -31,17 +31,23 @@ class Account(Contract):
 
 
 class ManagedAccount(Account):
-    """An account, as those see it who look after accounts."""
+    """
+    An account, as those see it who look after accounts.
+
+    Of a user whom only another issuer knows: no name, no roles, no `created_at`.
+    """
 
     banned: bool
-    created_at: datetime
+    created_at: datetime | None = Field(description="null: not registered here")
 
 
 class AccountExport(ManagedAccount):
     """All that auth keeps of a person."""
 
     login: str
-    acts: list[AuditLine] = Field(default_factory=list)
+    acts: list[AuditLine] = Field(
+        default_factory=list, description="acts on the account, the newest 1000"
+    )
 
 
 class RolesOrder(Order):

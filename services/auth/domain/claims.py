@@ -1,5 +1,5 @@
 """
-The claims of the three kinds of token that auth signs; `iss` is added by the signer.
+The claims of the four kinds of token that auth signs; `iss` is added by the signer.
 
 `iat` of an access token has a fraction (RFC 7519 calls it a NumericDate): whoever signs out
 everywhere and in again within the same second must not be taken for who was signed out.
@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from libs.common.tokens import Audience
+from libs.common.tokens import LEEWAY_SECONDS, Audience
 
 CONTEXT_SECONDS = 60
 SERVICE_SECONDS = 300
 # No access token lives longer, whoever asked for it; so long do revocations and old keys matter.
 LONGEST_ACCESS_SECONDS = 86_400
+REVOCATION_MATTERS = timedelta(seconds=LONGEST_ACCESS_SECONDS + LEEWAY_SECONDS)
 
 JTI_PATTERN = r"^[!-~]{1,128}$"
 
@@ -66,4 +67,25 @@ def service_claims(*, name: str, jti: str, now: datetime) -> Claims:
         "iat": int(now.timestamp()),
         "exp": int(now.timestamp()) + SERVICE_SECONDS,
         "jti": jti,
+    }
+
+
+def grant_claims(
+    *,
+    user_id: str,
+    max_increment: int,
+    min_elapsed_seconds: float,
+    jti: str,
+    now: datetime,
+    seconds: float,
+) -> Claims:
+    """Leave to add once. The fraction of `iat` is when the time that must elapse begins."""
+    return {
+        "aud": Audience.SCORE,
+        "sub": user_id,
+        "iat": now.timestamp(),
+        "exp": now.timestamp() + seconds,
+        "jti": jti,
+        "max_increment": max_increment,
+        "min_elapsed_seconds": min_elapsed_seconds,
     }

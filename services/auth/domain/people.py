@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import datetime
 
 from libs.common.contracts.values import USER_ID_PATTERN
 from libs.common.errors import InvalidRequest
@@ -28,6 +29,33 @@ class User:
     display_name: str
     password_hash: str
     roles: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """
+    Whoever has this user id, as those find them who look after accounts.
+
+    `user` is None if they are not registered here: another issuer may know them all the same.
+    """
+
+    user_id: str
+    user: User | None = None
+    created_at: datetime | None = None
+    banned: bool = False
+    erased_at: datetime | None = None
+    recorded: bool = False  # the audit has acts on them
+    last_admin: bool = False  # nobody else may sign in as one
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is kept of them here."""
+        return self.user is not None or self.recorded
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """What they are registered as."""
+        return self.user.roles if self.user else frozenset()
 
 
 def login_of(text: str) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
+from libs.common.errors import InvalidRequest
+
 
 class Permission(StrEnum):
     """What a route can ask for."""
@@ -16,9 +18,12 @@ class Permission(StrEnum):
     USERS_READ = "users:read"
     USERS_WRITE = "users:write"
     SESSIONS_WRITE = "sessions:write"
+    GRANTS_WRITE = "grants:write"
+    OPS_READ = "ops:read"
 
 
 PLAYER = "player"
+ADMIN = "admin"
 
 _PLAY = frozenset({Permission.SCORES_WRITE, Permission.SCORES_READ, Permission.STREAM_OWN})
 
@@ -31,10 +36,20 @@ PERMISSIONS: Mapping[str, frozenset[Permission]] = {
             Permission.USERS_WRITE,
             Permission.SESSIONS_WRITE,
             Permission.FRAUD_READ,
+            Permission.OPS_READ,
         }
     ),
-    "admin": frozenset(Permission),
+    "game": frozenset({Permission.GRANTS_WRITE}),
+    ADMIN: frozenset(Permission),
 }
+
+
+def roles_of(names: Iterable[str]) -> frozenset[str]:
+    """The roles of these names. Raises `InvalidRequest` for one that is not in the table."""
+    roles = frozenset(names)
+    if unknown := roles - PERMISSIONS.keys():
+        raise InvalidRequest(f"unknown role: {min(unknown)}")
+    return roles
 
 
 def permissions_of(roles: Iterable[str]) -> frozenset[Permission]:

@@ -1,1 +1,1 @@
-"""The schema of users, sessions, keys and revocations, one file of SQL per version."""
+"""The schema of users, sessions, keys, bans and the audit, one file of SQL per version."""

@@ -4,37 +4,25 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from libs.common.problems import PROBLEM_RESPONSE
+from libs.common.contracts.accounts import Account, Tokens
 from libs.common.tokens import bearer
 from services.auth.domain.keys import CACHE_SECONDS
+from services.auth.domain.people import User
 from services.auth.routes.bodies import (
     Credentials,
     LogOut,
-    Me,
     Profile,
     Registration,
     Renewal,
-    Tokens,
 )
-from services.auth.routes.parts import Authorization, PartsOf, caller
-from services.auth.usecases.verdicts import Caller
+from services.auth.routes.parts import Authorization, CallerOf, PartsOf, not_stored, refusals
+from services.auth.usecases.sessions import SignedIn
 
-CallerOf = Annotated[Caller, Depends(caller)]
-
-
-def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return dict.fromkeys((*statuses, 422, 503), PROBLEM_RESPONSE)
-
-
-def _not_stored(response: Response) -> None:
-    response.headers["Cache-Control"] = "no-store"
-
-
-accounts = APIRouter(prefix="/api/auth", tags=["accounts"], dependencies=[Depends(_not_stored)])
+accounts = APIRouter(prefix="/api/auth", tags=["accounts"], dependencies=[Depends(not_stored)])
 keys = APIRouter(tags=["keys"])
 
 
-@accounts.post("/register", status_code=201, responses=_refusals(403, 409, 429))
+@accounts.post("/register", status_code=201, responses=refusals(403, 409, 429))
 async def register(body: Registration, request: Request, parts: PartsOf) -> Tokens:
     """Make an account and sign in."""
     signed_in = await parts.accounts.register(
@@ -43,25 +31,25 @@ async def register(body: Registration, request: Request, parts: PartsOf) -> Toke
         display_name=body.display_name,
         address=_address(request),
     )
-    return Tokens.of(signed_in)
+    return _tokens(signed_in)
 
 
-@accounts.post("/login", responses=_refusals(401, 429))
+@accounts.post("/login", responses=refusals(401, 403, 429))
 async def log_in(body: Credentials, request: Request, parts: PartsOf) -> Tokens:
     """Exchange a password for a session's tokens."""
     signed_in = await parts.accounts.log_in(
         login=body.login, password=body.password, address=_address(request)
     )
-    return Tokens.of(signed_in)
+    return _tokens(signed_in)
 
 
-@accounts.post("/refresh", responses=_refusals(401, 429))
+@accounts.post("/refresh", responses=refusals(401, 429))
 async def refresh(body: Renewal, parts: PartsOf) -> Tokens:
     """Exchange a refresh token, once, for new tokens. A second use ends the session."""
-    return Tokens.of(await parts.sessions.refresh(body.refresh_token))
+    return _tokens(await parts.sessions.refresh(body.refresh_token))
 
 
-@accounts.post("/logout", status_code=204, responses=_refusals(401))
+@accounts.post("/logout", status_code=204, responses=refusals(401))
 async def log_out(
     parts: PartsOf,
     authorization: Authorization = None,
@@ -77,16 +65,16 @@ async def log_out(
     await parts.revoke.log_out(caller, everywhere=everywhere or asked.all)
 
 
-@accounts.get("/me", responses=_refusals(401, 404))
-async def me(caller: CallerOf, parts: PartsOf) -> Me:
+@accounts.get("/me", responses=refusals(401, 404))
+async def me(caller: CallerOf, parts: PartsOf) -> Account:
     """The caller's account."""
-    return Me.of(await parts.accounts.get(caller.user_id))
+    return _account(await parts.accounts.get(caller.user_id))
 
 
-@accounts.patch("/me", responses=_refusals(401, 404))
-async def change_me(body: Profile, caller: CallerOf, parts: PartsOf) -> Me:
+@accounts.patch("/me", responses=refusals(401, 404))
+async def change_me(body: Profile, caller: CallerOf, parts: PartsOf) -> Account:
     """Change the caller's display name."""
-    return Me.of(await parts.accounts.rename(caller.user_id, body.display_name))
+    return _account(await parts.accounts.rename(caller.user_id, body.display_name))
 
 
 @keys.get("/.well-known/jwks.json")
@@ -98,3 +86,17 @@ async def published_keys(response: Response, parts: PartsOf) -> dict[str, Any]:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
+
+
+def _account(user: User) -> Account:
+    return Account(user_id=user.user_id, display_name=user.display_name, roles=sorted(user.roles))
+
+
+def _tokens(signed_in: SignedIn) -> Tokens:
+    return Tokens(
+        user_id=signed_in.user.user_id,
+        display_name=signed_in.user.display_name,
+        access_token=signed_in.access_token,
+        expires_in=signed_in.expires_in,
+        refresh_token=signed_in.refresh_token,
+    )

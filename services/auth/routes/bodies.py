@@ -1,14 +1,12 @@
 """The bodies of calls; the rules for what is in them are the domain's."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.common.contracts.values import UserId
 from services.auth.domain.claims import JTI_PATTERN, LONGEST_ACCESS_SECONDS
-from services.auth.domain.people import User
 from services.auth.domain.roles import PLAYER
-from services.auth.usecases.sessions import SignedIn
 
 DEFAULT_TOKEN_SECONDS = 900
 
@@ -58,39 +56,6 @@ class Profile(_Sent):
     """What a user can change about themselves."""
 
     display_name: DisplayName
-
-
-class Me(BaseModel):
-    """The caller's own account."""
-
-    user_id: UserId
-    display_name: str = Field(examples=["Alice"])
-    roles: list[str] = Field(examples=[[PLAYER]])
-
-    @classmethod
-    def of(cls, user: User) -> Self:
-        return cls(user_id=user.user_id, display_name=user.display_name, roles=sorted(user.roles))
-
-
-class Tokens(BaseModel):
-    """A session's tokens (RFC 6749 §5.1), and whose they are."""
-
-    user_id: UserId
-    display_name: str = Field(examples=["Alice"])
-    access_token: str = Field(examples=["eyJ…"])
-    token_type: str = Field(default="Bearer")
-    expires_in: int = Field(description="seconds", examples=[900])
-    refresh_token: RefreshToken
-
-    @classmethod
-    def of(cls, signed_in: SignedIn) -> Self:
-        return cls(
-            user_id=signed_in.user.user_id,
-            display_name=signed_in.user.display_name,
-            access_token=signed_in.access_token,
-            expires_in=signed_in.expires_in,
-            refresh_token=signed_in.refresh_token,
-        )
 
 
 class ServiceToken(BaseModel):

@@ -4,12 +4,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 
+from libs.common.errors import Forbidden
 from libs.common.identity import ServiceDoor
+from libs.common.problems import PROBLEM_RESPONSE
 from libs.common.tokens import bearer
+from services.auth.domain.roles import Permission, permissions_of
 from services.auth.hub import RevocationHub
 from services.auth.usecases.accounts import Accounts
+from services.auth.usecases.administration import Administration
 from services.auth.usecases.revocations import Revoke
 from services.auth.usecases.sessions import Sessions
 from services.auth.usecases.signing import IssueTokens
@@ -22,6 +26,7 @@ class Parts:
     """Put into `request.state` by `main`."""
 
     accounts: Accounts
+    administration: Administration
     sessions: Sessions
     identify: Identify
     judge: Judge
@@ -46,6 +51,36 @@ Authorization = Annotated[str | None, Header(include_in_schema=False)]
 async def caller(parts: PartsOf, authorization: Authorization = None) -> Caller:
     """Who the access token speaks for. Raises `Unauthenticated`."""
     return await parts.identify(bearer(authorization))
+
+
+CallerOf = Annotated[Caller, Depends(caller)]
+
+
+class Holder:
+    """Lets in callers whose roles permit it."""
+
+    def __init__(self, permission: Permission) -> None:
+        self._permission = permission
+
+    async def __call__(self, caller: CallerOf) -> Caller:
+        """Raises `Unauthenticated` or `Forbidden`."""
+        if self._permission not in permissions_of(caller.roles):
+            raise Forbidden(f"this needs the permission {self._permission}")
+        return caller
+
+
+MayReadUsers = Annotated[Caller, Depends(Holder(Permission.USERS_READ))]
+MayWriteUsers = Annotated[Caller, Depends(Holder(Permission.USERS_WRITE))]
+MayWriteGrants = Annotated[Caller, Depends(Holder(Permission.GRANTS_WRITE))]
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Those of a route's answers that are problems."""
+    return dict.fromkeys((*statuses, 422, 503), PROBLEM_RESPONSE)
+
+
+def not_stored(response: Response) -> None:
+    response.headers["Cache-Control"] = "no-store"
 
 
 async def from_gateway(parts: PartsOf, authorization: Authorization = None) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.contracts.identities import Revocation
+from services.auth.domain.claims import REVOCATION_MATTERS
 from services.auth.store.database import Database
-from services.auth.store.tables import REVOCATION_REVISION, REVOCATIONS
+from services.auth.store.tables import BANS, REVOCATION_REVISION, REVOCATIONS, TOMBSTONES
 
 
 class PostgresRevocationStore:
@@ -32,10 +33,16 @@ class PostgresRevocationStore:
             await revoke(connection, [row])
 
     async def holds(self, user_id: str, jti: str, issued_at: datetime) -> bool:
-        """Whether such a token was revoked, by itself or with all of its user's."""
+        """Whether such a token was revoked, by itself or with its user's, or its user is barred."""
         one = REVOCATIONS.c.jti == jti
         all_until = and_(REVOCATIONS.c.jti == "", REVOCATIONS.c.not_before >= issued_at)
-        question = select(exists().where(REVOCATIONS.c.user_id == user_id, or_(one, all_until)))
+        question = select(
+            or_(
+                exists().where(REVOCATIONS.c.user_id == user_id, or_(one, all_until)),
+                exists().where(BANS.c.user_id == user_id),
+                exists().where(TOMBSTONES.c.user_id == user_id),
+            )
+        )
         async with self._database.reading() as connection:
             return bool(await connection.scalar(question))
 
@@ -71,3 +78,15 @@ async def revoke(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) ->
             },
         )
     )
+
+
+async def revoke_all(connection: AsyncConnection, user_id: str, now: datetime) -> None:
+    """Revoke every token issued to a user until now."""
+    row = {
+        "user_id": user_id,
+        "jti": "",
+        "not_before": now,
+        "revoked_at": now,
+        "matters_until": now + REVOCATION_MATTERS,
+    }
+    await revoke(connection, [row])

@@ -10,26 +10,29 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hmac import compare_digest
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.clock import Clock
 from libs.common.tokens import LEEWAY_SECONDS
 from services.auth.store.database import Database
-from services.auth.store.revocations import revoke
-from services.auth.store.tables import ACCESS_TOKENS, SESSIONS, USERS
+from services.auth.store.revocations import revoke, revoke_all
+from services.auth.store.tables import ACCESS_TOKENS, BANS, SESSIONS, USERS
 from services.auth.usecases.sessions import Grant
 
 
 class PostgresSessionStore:
     """One row per session, and one per access token of it that has not ended."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
 
-    async def open(self, session_id: str, user_id: str, grant: Grant, *, keep: int) -> None:
+    async def open(self, session_id: str, user_id: str, grant: Grant, *, keep: int) -> bool:
         """Keep a new session; end the user's oldest so that at most `keep` are left."""
         async with self._database.transaction() as connection:
-            # Its reference to the user takes a share of the user's lock.
+            if not await _may_sign_in(connection, user_id):
+                return False
             await connection.execute(
                 insert(SESSIONS).values(
                     session_id=session_id,
@@ -47,6 +50,7 @@ class PostgresSessionStore:
                 .offset(keep)
             )
             await _end(connection, user_id, surplus.all(), grant.given_at)
+            return True
 
     async def renew(self, session_id: str, presented_hash: bytes, grant: Grant) -> str | None:
         """Give the session a new grant, or end it if the presented hash is not its newest."""
@@ -79,25 +83,29 @@ class PostgresSessionStore:
             if user_id is not None:
                 await _end(connection, user_id, [session_id], now)
 
-    async def end_all(self, user_id: str, now: datetime, *, matters_until: datetime) -> None:
+    async def end_all(self, user_id: str) -> None:
         """End all sessions of a user, and revoke every token issued to them until now."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                select(USERS.c.user_id).where(USERS.c.user_id == user_id).with_for_update()
-            )
-            await connection.execute(delete(SESSIONS).where(SESSIONS.c.user_id == user_id))
-            await revoke(
-                connection,
-                [
-                    {
-                        "user_id": user_id,
-                        "jti": "",
-                        "not_before": now,
-                        "revoked_at": now,
-                        "matters_until": matters_until,
-                    }
-                ],
-            )
+            await end_all(connection, user_id, self._clock)
+
+
+async def end_all(connection: AsyncConnection, user_id: str, clock: Clock) -> None:
+    """Lock the user; end all their sessions, and revoke every token issued to them until now."""
+    await connection.execute(
+        select(USERS.c.user_id).where(USERS.c.user_id == user_id).with_for_update()
+    )
+    await connection.execute(delete(SESSIONS).where(SESSIONS.c.user_id == user_id))
+    # Only now: a session that was renewed while this waited for its lock has a younger token.
+    await revoke_all(connection, user_id, clock.now())
+
+
+async def _may_sign_in(connection: AsyncConnection, user_id: str) -> bool:
+    """Whether the user is there and not banned, from here to the end of the transaction."""
+    share = select(USERS.c.user_id).where(USERS.c.user_id == user_id)
+    if await connection.scalar(share.with_for_update(read=True, key_share=True)) is None:
+        return False
+    # In a new statement: the one before may have waited for whoever banned them.
+    return not await connection.scalar(select(exists().where(BANS.c.user_id == user_id)))
 
 
 async def _record(connection: AsyncConnection, session_id: str, grant: Grant) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 _METADATA = MetaData(schema="auth")
 _TIME = DateTime(timezone=True)
@@ -50,6 +50,32 @@ REVOCATIONS = Table(
     Column("not_before", _TIME),
     Column("matters_until", _TIME),
     Column("revoked_at", _TIME),
+)
+
+BANS = Table(
+    "ban",
+    _METADATA,
+    Column("user_id", Text, primary_key=True),
+    Column("banned_at", _TIME),
+)
+
+TOMBSTONES = Table(
+    "tombstone",
+    _METADATA,
+    Column("user_id", Text, primary_key=True),
+    Column("erased_at", _TIME),
+)
+
+AUDIT = Table(
+    "audit",
+    _METADATA,
+    Column("id", BigInteger, primary_key=True),
+    Column("at", _TIME),
+    Column("actor", Text),
+    Column("action", Text),
+    Column("user_id", Text),
+    Column("reason", Text),
+    Column("detail", JSONB),
 )
 
 REVOCATION_REVISION = Table("revocation_revision", _METADATA, Column("revision", BigInteger))

@@ -38,13 +38,13 @@ class PostgresUserStore:
         async with self._database.reading() as connection:
             found = await connection.execute(select(USERS).where(USERS.c.login == login))
             row = found.first()
-        return _user(row) if row else None
+        return user_of(row) if row else None
 
     async def by_ids(self, user_ids: Sequence[str]) -> list[User]:
         """The users among these ids, in any order."""
         async with self._database.reading() as connection:
             found = await connection.execute(select(USERS).where(USERS.c.user_id.in_(user_ids)))
-            return [_user(row) for row in found]
+            return [user_of(row) for row in found]
 
     async def change(
         self, user_id: str, *, display_name: str | None = None, password_hash: str | None = None
@@ -55,10 +55,11 @@ class PostgresUserStore:
         changing = update(USERS).where(USERS.c.user_id == user_id).values(news).returning(USERS)
         async with self._database.transaction() as connection:
             row = (await connection.execute(changing)).first()
-        return _user(row) if row else None
+        return user_of(row) if row else None
 
 
-def _user(row: Row[Any]) -> User:
+def user_of(row: Row[Any]) -> User:
+    """The user of a row that has all columns of `USERS`."""
     return User(
         user_id=row.user_id,
         login=row.login,

@@ -83,10 +83,14 @@ class Accounts:
         )
         if not await self._users.add(user):
             raise Conflict("this login is taken")
-        return await self._sessions.open(user)
+        return await self._sessions.open(user.user_id)
 
     async def log_in(self, *, login: str, password: str, address: str) -> SignedIn:
-        """Sign in. Raises `Unauthenticated`; never says whether the login exists."""
+        """
+        Sign in. Raises `Unauthenticated`, and never says whether the login exists.
+
+        Only who proves the password hears that the account is banned: `Forbidden`.
+        """
         login = login_of(login)
         password = password_of(password)
         # Counted before the check: a hundred guesses at once are a hundred guesses.
@@ -99,7 +103,7 @@ class Accounts:
         await self._throttle.forgive(LOGIN_PER_ACCOUNT, login)
         if better:
             await self._users.change(user.user_id, password_hash=better)
-        return await self._sessions.open(user)
+        return await self._sessions.open(user.user_id)
 
     async def get(self, user_id: str) -> User:
         """A registered user. Raises `NotFound` for the users of other issuers."""

@@ -15,9 +15,9 @@ from typing import Protocol
 from uuid import uuid4
 
 from libs.common.clock import Clock
-from libs.common.errors import Unauthenticated
+from libs.common.errors import Forbidden, Unauthenticated
 from libs.common.tokens import TokenType
-from services.auth.domain.claims import LONGEST_ACCESS_SECONDS, access_claims
+from services.auth.domain.claims import access_claims
 from services.auth.domain.people import User
 from services.auth.usecases.limits import REFRESH_PER_SESSION, Throttle
 from services.auth.usecases.signing import Sign
@@ -26,6 +26,7 @@ MAX_SESSIONS_PER_USER = 20
 
 _NAME_BYTES = 16
 _PROOF_BYTES = 32
+_OVER = "the session is over; sign in again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,12 @@ class SignedIn:
 class SessionStore(Protocol):
     """Where sessions are kept. To end one is also to revoke its access tokens."""
 
-    async def open(self, session_id: str, user_id: str, grant: Grant, *, keep: int) -> None:
-        """Keep a new session; end the user's oldest so that at most `keep` are left."""
+    async def open(self, session_id: str, user_id: str, grant: Grant, *, keep: int) -> bool:
+        """
+        Keep a new session; end the user's oldest so that at most `keep` are left.
+
+        Keeps nothing, and says so, if the user is banned or gone.
+        """
         ...
 
     async def renew(self, session_id: str, presented_hash: bytes, grant: Grant) -> str | None:
@@ -67,7 +72,7 @@ class SessionStore(Protocol):
 
     async def end(self, session_id: str, now: datetime) -> None: ...
 
-    async def end_all(self, user_id: str, now: datetime, *, matters_until: datetime) -> None:
+    async def end_all(self, user_id: str) -> None:
         """End all sessions of a user, and revoke every token issued to them until now."""
         ...
 
@@ -100,12 +105,13 @@ class Sessions:
         self._access_seconds = access_seconds
         self._refresh_seconds = refresh_seconds
 
-    async def open(self, user: User) -> SignedIn:
-        """A new session."""
+    async def open(self, user_id: str) -> SignedIn:
+        """A new session of a registered user. Raises `Forbidden` if they are banned."""
         name = secrets.token_bytes(_NAME_BYTES)
         proof, grant = self._grant()
-        await self._store.open(name.hex(), user.user_id, grant, keep=MAX_SESSIONS_PER_USER)
-        return self._signed_in(user, name, proof, grant)
+        if not await self._store.open(name.hex(), user_id, grant, keep=MAX_SESSIONS_PER_USER):
+            raise Forbidden("this account is banned")
+        return await self._signed_in(user_id, name, proof, grant)
 
     async def refresh(self, token: str) -> SignedIn:
         """New tokens for a refresh token. Raises `Unauthenticated`; a used one ends its session."""
@@ -113,10 +119,9 @@ class Sessions:
         await self._throttle.count(REFRESH_PER_SESSION, name.hex())
         proof, grant = self._grant()
         user_id = await self._store.renew(name.hex(), sha256(presented).digest(), grant)
-        users = await self._users.by_ids([user_id]) if user_id else []
-        if not users:
-            raise Unauthenticated("the session is over; sign in again")
-        return self._signed_in(users[0], name, proof, grant)
+        if user_id is None:
+            raise Unauthenticated(_OVER)
+        return await self._signed_in(user_id, name, proof, grant)
 
     async def end(self, session_id: str) -> None:
         """Sign out one device."""
@@ -129,9 +134,7 @@ class Sessions:
 
     async def end_all(self, user_id: str) -> None:
         """Sign a user out everywhere, whoever issued their tokens."""
-        now = self._clock.now()
-        until = now + timedelta(seconds=LONGEST_ACCESS_SECONDS)
-        await self._store.end_all(user_id, now, matters_until=until)
+        await self._store.end_all(user_id)
 
     def _grant(self) -> tuple[bytes, Grant]:
         proof = secrets.token_bytes(_PROOF_BYTES)
@@ -144,7 +147,12 @@ class Sessions:
             given_at=now,
         )
 
-    def _signed_in(self, user: User, name: bytes, proof: bytes, grant: Grant) -> SignedIn:
+    async def _signed_in(self, user_id: str, name: bytes, proof: bytes, grant: Grant) -> SignedIn:
+        # As they are now that the session is kept: whoever changes their roles later ends it.
+        users = await self._users.by_ids([user_id])
+        if not users:
+            raise Unauthenticated(_OVER)
+        user = users[0]
         claims = access_claims(
             user_id=user.user_id,
             roles=user.roles,
@@ -167,5 +175,5 @@ def _parts(token: str) -> tuple[bytes, bytes]:
     except ValueError:
         raw = b""
     if len(raw) != _NAME_BYTES + _PROOF_BYTES:
-        raise Unauthenticated("the session is over; sign in again")
+        raise Unauthenticated(_OVER)
     return raw[:_NAME_BYTES], raw[_NAME_BYTES:]

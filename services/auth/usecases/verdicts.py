@@ -38,13 +38,15 @@ class ForeignIssuer:
 
 
 class RevokedTokens(Protocol):
-    """What was revoked, up to this moment."""
+    """What was revoked, and who is banned or erased, up to this moment."""
 
-    async def holds(self, user_id: str, jti: str, issued_at: datetime) -> bool: ...
+    async def holds(self, user_id: str, jti: str, issued_at: datetime) -> bool:
+        """Whether such a token counts no more."""
+        ...
 
 
 class Identify:
-    """Verifies an access token of this or the foreign issuer, and that it was not revoked."""
+    """Verifies an access token of this or the foreign issuer, and that it still counts."""
 
     def __init__(
         self, own: Verifier, foreign: ForeignIssuer | None, revoked: RevokedTokens

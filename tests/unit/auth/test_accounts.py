@@ -1,6 +1,9 @@
 """Registering and signing in, with everything in memory."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher as Argon2
@@ -8,8 +11,10 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from libs.common.clock import system_clock
 from libs.common.errors import Conflict, Forbidden, RateLimited, Unauthenticated, Unavailable
+from libs.common.tokens import TokenType
 from services.auth.credentials import passwords
 from services.auth.credentials.passwords import Argon2Passwords
+from services.auth.domain.people import User
 from services.auth.usecases.accounts import Accounts
 from services.auth.usecases.limits import LOGIN_PER_ACCOUNT, LOGIN_PER_ADDRESS
 from services.auth.usecases.sessions import Sessions
@@ -28,13 +33,14 @@ class Desk:
     """An `Accounts` and what it stands on."""
 
     def __init__(self, *, registration: bool = True) -> None:
+        self.signed: list[Mapping[str, Any]] = []
         self.users = MemoryUserStore()
         self.throttle = MemoryThrottle()
         self.passwords = Argon2Passwords(QUICK)
         sessions = Sessions(
             MemorySessionStore(MemoryRevocationStore()),
             self.users,
-            lambda claims, token_type: f"{token_type} for {claims['sub']}",
+            self._sign,
             self.throttle,
             system_clock,
             access_seconds=900,
@@ -43,6 +49,10 @@ class Desk:
         self.accounts = Accounts(
             self.users, sessions, self.passwords, self.throttle, registration=registration
         )
+
+    def _sign(self, claims: Mapping[str, Any], token_type: TokenType) -> str:
+        self.signed.append(claims)
+        return f"{token_type} for {claims['sub']}"
 
     async def register(self, login: str = "alice", *, address: str = "192.0.2.1") -> str:
         signed_in = await self.accounts.register(
@@ -122,6 +132,22 @@ async def test_a_hash_of_old_parameters_is_renewed_at_login() -> None:
     (user,) = await desk.users.by_ids([user_id])
     assert user.password_hash != old
     assert await desk.log_in() == user_id
+
+
+async def test_a_token_has_the_roles_of_when_its_session_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    user_id = await desk.register()
+    (user,) = await desk.users.by_ids([user_id])
+
+    async def changed_meanwhile(_: Sequence[str]) -> list[User]:
+        return [replace(user, roles=frozenset({"ops"}))]
+
+    monkeypatch.setattr(desk.users, "by_ids", changed_meanwhile)
+    await desk.log_in()
+
+    assert desk.signed[-1]["roles"] == ["ops"]
 
 
 async def test_guesses_are_counted_before_they_are_checked() -> None:

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from services.auth.domain.roles import PERMISSIONS, Permission, foreign_roles, permissions_of
+from libs.common.errors import InvalidRequest
+from services.auth.domain.roles import (
+    PERMISSIONS,
+    Permission,
+    foreign_roles,
+    permissions_of,
+    roles_of,
+)
 
 
 def test_the_table_is_the_one_that_was_decided() -> None:
@@ -18,7 +25,8 @@ def test_the_table_is_the_one_that_was_decided() -> None:
             "stream:own",
             "users:read",
         ],
-        "ops": ["fraud:read", "sessions:write", "users:read", "users:write"],
+        "ops": ["fraud:read", "ops:read", "sessions:write", "users:read", "users:write"],
+        "game": ["grants:write"],
         "admin": sorted(Permission),
     }
 
@@ -26,6 +34,13 @@ def test_the_table_is_the_one_that_was_decided() -> None:
 def test_what_is_not_permitted_is_denied() -> None:
     assert permissions_of([]) == frozenset()
     assert permissions_of(["root", "Admin", ""]) == frozenset()
+
+
+def test_a_role_that_is_not_in_the_table_is_refused() -> None:
+    assert roles_of(["ops", "player", "ops"]) == {"ops", "player"}
+    assert roles_of([]) == frozenset()
+    with pytest.raises(InvalidRequest, match="root"):
+        roles_of(["player", "root"])
 
 
 def test_roles_add_up() -> None:
