@@ -1,6 +1,7 @@
 """Twins and builders for the tests of notification."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +13,12 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from libs.common.contracts.boards import LeaderboardUpdated, Reason, TopEntry
+from libs.common.contracts.sessions import Node, StreamSession, StreamSessionList
 from libs.common.contracts.streams import CloseCode
 from libs.common.errors import Unavailable
-from services.notification.domain import UNSEEN, Client, Snapshot, Variant, Viewer
-from services.notification.usecases.ports import Limits, Over, Session
+from services.notification.domain import UNSEEN, Client, Snapshot, Variant, Viewer, new_session_id
+from services.notification.store.nodes import SILENT_SECONDS
+from services.notification.usecases.ports import Limits, Orders, Over, Session
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -54,7 +57,7 @@ def a_viewer(
 
 def a_session(user_id: str = "", *, address: str = "a1", node: str = "n1") -> Session:
     viewer = a_viewer(user_id) if user_id else None
-    return Session(uuid4().hex, node, address, "websocket", START, viewer)
+    return Session(new_session_id(START), node, address, "websocket", START, viewer)
 
 
 class FakeClient(Client):
@@ -100,6 +103,7 @@ class MemorySessions:
         self._clock = clock
         self._ttl_seconds = ttl_seconds
         self._sessions: dict[str, tuple[Session, float]] = {}
+        self.closing: dict[str, set[str]] = defaultdict(set)
         self.down = False
 
     async def open(self, sessions: Sequence[Session]) -> list[Over]:
@@ -115,22 +119,40 @@ class MemorySessions:
         self._check()
         for session in sessions:
             self._sessions.pop(session.id, None)
+            self.closing[session.node].discard(session.id)
+
+    async def page(self, *, after: str, limit: int) -> StreamSessionList:
+        self._check()
+        beyond = [s for s in self._listed() if s.session_id > after]
+        return StreamSessionList(
+            total=await self.count(),
+            sessions=beyond[:limit],
+            next=beyond[limit - 1].session_id if len(beyond) > limit else "",
+        )
+
+    async def of_user(self, user_id: str) -> list[StreamSession]:
+        self._check()
+        return [s for s in self._listed() if s.user_id == user_id]
+
+    async def find(self, session_id: str) -> StreamSession | None:
+        self._check()
+        return next((s for s in self._listed() if s.session_id == session_id), None)
 
     async def count(self) -> int:
         return len(self._alive())
 
-    async def of_user(self, user_id: str) -> list[dict[str, str]]:
+    def _listed(self) -> list[StreamSession]:
+        alive = sorted(self._alive(), key=lambda session: session.id)
         return [
-            {
-                "id": s.id,
-                "user": s.user_id,
-                "address": s.address,
-                "node": s.node,
-                "since": s.since.isoformat(),
-                "transport": s.transport,
-            }
-            for s in self._alive()
-            if s.user_id == user_id
+            StreamSession(
+                session_id=s.id,
+                user_id=s.user_id or None,
+                node=s.node,
+                since=s.since,
+                transport="sse" if s.transport == "sse" else "websocket",
+                address=s.address,
+            )
+            for s in alive
         ]
 
     def _open(self, session: Session) -> Over:
@@ -149,6 +171,48 @@ class MemorySessions:
     def _alive(self) -> list[Session]:
         now = self._clock.monotonic()
         return [session for session, ends in self._sessions.values() if ends > now]
+
+    def _check(self) -> None:
+        if self.down:
+            raise Unavailable("down, as the test says")
+
+
+class MemoryNodes:
+    """The nodes that are up, in one process."""
+
+    def __init__(self, sessions: MemorySessions, clock: ManualClock) -> None:
+        self._closing = sessions.closing
+        self._clock = clock
+        self._nodes: dict[str, Node] = {}
+        self._draining: set[str] = set()
+        self.down = False
+
+    async def report(self, node: str, *, sessions: int, draining: bool) -> Orders:
+        self._check()
+        if draining:
+            self._draining.add(node)
+        self._nodes[node] = Node(
+            node=node, sessions=sessions, draining=draining, seen_at=self._clock.now()
+        )
+        return Orders(node in self._draining, frozenset(self._closing[node]))
+
+    async def listed(self) -> list[Node]:
+        self._check()
+        now = self._clock.now()
+        return [
+            node.model_copy(update={"draining": name in self._draining})
+            for name, node in sorted(self._nodes.items())
+            if (now - node.seen_at).total_seconds() <= SILENT_SECONDS
+        ]
+
+    async def order_close(self, sessions: Sequence[StreamSession]) -> None:
+        self._check()
+        for session in sessions:
+            self._closing[session.node].add(session.session_id)
+
+    async def order_drain(self, node: str) -> None:
+        self._check()
+        self._draining.add(node)
 
     def _check(self) -> None:
         if self.down:

@@ -147,6 +147,31 @@ async def a_ticket(
         return str((await answer.json())["ticket"])
 
 
+@dataclass
+class Operator:
+    """Someone with permissions, whose calls the gateway passes on; `acts` on any node."""
+
+    auth: FakeAuth
+    permissions: tuple[str, ...] = ("users:read", "sessions:write")
+
+    async def acts(
+        self, service: Service, method: str, path: str, body: Any = None
+    ) -> tuple[int, dict[str, Any]]:
+        """The status and the body of the answer."""
+        headers = {
+            "Authorization": f"Bearer {self.auth.service_token('gateway')}",
+            "X-User-Context": self.auth.context(
+                "olga", Audience.NOTIFICATION, permissions=self.permissions
+            ),
+        }
+        url = f"{service.http}/internal/admin{path}"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, url, json=body, headers=headers) as answer,
+        ):
+            return answer.status, await answer.json()
+
+
 class Receives(Protocol):
     """A `websockets` client."""
 

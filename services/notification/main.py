@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from os import getpid
+from secrets import token_hex
 from socket import gethostname
 from typing import Any
 
@@ -26,15 +26,24 @@ from libs.common.tokens import Audience
 from services.notification.connections.takeover import Connections, StreamApp
 from services.notification.consumer import BoardConsumer
 from services.notification.hub import Hub
-from services.notification.routes import Parts, internal, public
+from services.notification.routes.admin import admin
+from services.notification.routes.parts import Parts
+from services.notification.routes.streams import public
+from services.notification.routes.tickets import internal
 from services.notification.settings import Settings
-from services.notification.store import RedisSessions, RedisTickets, open_redis
+from services.notification.store.connection import open_redis
+from services.notification.store.nodes import RedisNodes
+from services.notification.store.sessions import RedisSessions
+from services.notification.store.tickets import RedisTickets
 from services.notification.upstream import ScoreboardRanks
+from services.notification.usecases.duty import Duty
+from services.notification.usecases.oversight import Oversight
 from services.notification.usecases.ports import Limits, Over, Session
 from services.notification.usecases.standings import Standings
 from services.notification.usecases.streams import Streams
 from services.notification.usecases.tickets import Tickets
 
+NODE_BYTES = 4
 SESSIONS_PER_CALL = 200
 MAX_WAITING = 10_000
 MAX_BODY_BYTES = 16 * 1024  # a signed context
@@ -45,11 +54,13 @@ NAME = "notification"
 @asynccontextmanager
 async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, Any], None]:
     settings = Settings()
-    node = f"{gethostname()}-{getpid()}"
+    # A restarted process is another node: an order to its predecessor is not meant for it.
+    node = f"{gethostname()}-{token_hex(NODE_BYTES)}"
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_session())
         identity = ServiceIdentity(http, settings.auth_url, NAME, settings.service_secret)
         keys = auth_keys(http, settings.auth_url)
+        ready.add("auth", keys.check)
         revocations = Revocations()
 
         redis = open_redis(settings.redis_url.get_secret_value())
@@ -64,14 +75,18 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         await stack.enter_async_context(background(opening.run(), name="opening"))
 
         hub = Hub(system_clock, stall_seconds=settings.stall_seconds)
-        tickets = Tickets(
-            context_verifier(keys, Audience.NOTIFICATION), RedisTickets(redis), revocations
-        )
+        contexts = context_verifier(keys, Audience.NOTIFICATION)
+        tickets = Tickets(contexts, RedisTickets(redis), revocations)
         streams = Streams(
             hub, tickets, sessions, opening.submit, revocations, system_clock,
             limits=limits, node=node, ttl_seconds=settings.session_ttl_seconds,
         )  # fmt: skip
         stack.push_async_callback(streams.flush)
+
+        connections = Connections()
+        nodes = RedisNodes(redis)
+        duty = Duty(node, nodes, streams, connections.shutdown)
+        ready.add("accepting", duty.check)
 
         def heard(news: RevocationList) -> None:
             revocations.replace(news)
@@ -86,6 +101,7 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
             "consumer": consumer.run(),
             "heartbeats": hub.beat(),
             "streams": streams.watch(),
+            "duty": duty.watch(),
             "standings": standings.watch(),
             "revocations": follow(http, settings.auth_url, identity, heard),
         }.items():
@@ -93,8 +109,10 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         yield {
             "parts": Parts(
                 streams=streams,
-                connections=Connections(),
+                connections=connections,
                 tickets=tickets,
+                oversight=Oversight(sessions, nodes),
+                contexts=contexts,
                 gateway_door=ServiceDoor(keys, callers=frozenset({"gateway"})),
                 origins=frozenset(settings.allowed_origins),
                 address_secret=settings.service_secret.get_secret_value().encode(),
@@ -105,7 +123,7 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
 app = create_service(
     NAME,
     lifespan,
-    [public, internal],
+    [public, internal, admin],
     app_class=StreamApp,
     max_body_bytes=MAX_BODY_BYTES,
     docs_url=None,

@@ -1,18 +1,24 @@
-"""What a store of sessions and a store of tickets promise, held by the fakes and the real ones."""
+"""What the stores of sessions and tickets promise, held by the fakes and the real ones."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from libs.common.contracts.sessions import StreamSession
 from libs.common.errors import Unavailable
-from services.notification.store import RedisSessions, RedisTickets, open_redis
+from services.notification.domain import new_session_id
+from services.notification.store.connection import open_redis
+from services.notification.store.sessions import RedisSessions
+from services.notification.store.tickets import RedisTickets
 from services.notification.usecases.ports import Limits, TicketStore
 from tests.embedded import free_port
 from tests.notification_fakes import (
+    START,
     ManualClock,
     MemorySessions,
     MemoryTickets,
@@ -51,17 +57,53 @@ async def test_each_session_is_listed_with_its_user(store: Store) -> None:
     alice, public = a_session("alice", address="a1"), a_session(address="a2")
     assert await store.sessions.open([alice, public]) == ["", ""]
     assert await store.sessions.count() == 2
-    assert await store.sessions.of_user("alice") == [
-        {
-            "id": alice.id,
-            "user": "alice",
-            "node": "n1",
-            "address": "a1",
-            "since": alice.since.isoformat(),
-            "transport": "websocket",
-        }
-    ]
+    expected = StreamSession(
+        session_id=alice.id,
+        user_id="alice",
+        node="n1",
+        address="a1",
+        since=alice.since,
+        transport="websocket",
+    )
+    assert await store.sessions.of_user("alice") == [expected]
     assert await store.sessions.of_user("bob") == []
+    assert await store.sessions.find(alice.id) == expected
+    found = await store.sessions.find(public.id)
+    assert (found.session_id, found.user_id) == (public.id, None)
+    assert await store.sessions.find("unknown") is None
+
+
+async def test_all_sessions_come_in_pages_in_the_order_in_which_they_began(store: Store) -> None:
+    sessions = [
+        replace(
+            a_session(f"u{n}", address=f"a{n}"), id=new_session_id(START + timedelta(seconds=n))
+        )
+        for n in range(5)
+    ]
+    ids = [session.id for session in sessions]
+    await store.sessions.open(list(reversed(sessions)))
+    first = await store.sessions.page(after="", limit=2)
+    assert [s.session_id for s in first.sessions] == ids[:2]
+    assert (first.total, first.next) == (5, ids[1])
+    await store.sessions.close(sessions[1:3])  # the cursor need not be there any more
+    second = await store.sessions.page(after=first.next, limit=2)
+    assert [s.session_id for s in second.sessions] == ids[3:]
+    assert (second.total, second.next) == (3, "")
+    assert (await store.sessions.page(after=ids[-1], limit=2)).sessions == []
+
+
+async def test_what_expired_is_on_no_page(store: Store) -> None:
+    kept, lost = a_session(), a_session()
+    await store.sessions.open([kept, lost])
+    for _ in range(2):
+        await store.wait(TTL_SECONDS * 0.6)
+        await store.sessions.keep([kept])
+    page = await store.sessions.page(after="", limit=1)
+    assert [s.session_id for s in page.sessions] == [kept.id]
+    assert (page.total, page.next) == (1, "")
+    await store.wait(TTL_SECONDS * 1.1)
+    page = await store.sessions.page(after="", limit=1)
+    assert (page.total, page.sessions) == (0, [])
 
 
 async def test_a_user_has_so_many_from_wherever(store: Store) -> None:
@@ -99,7 +141,7 @@ async def test_what_is_not_kept_is_gone(store: Store) -> None:
     for _ in range(3):
         await store.wait(TTL_SECONDS / 2)
         await store.sessions.keep([kept])
-    assert [s["id"] for s in await store.sessions.of_user("alice")] == [kept.id]
+    assert [s.session_id for s in await store.sessions.of_user("alice")] == [kept.id]
     assert await store.sessions.count() == 1
     assert await store.sessions.open([a_session("alice"), a_session("alice")]) == ["", "user"]
 
@@ -148,6 +190,8 @@ async def test_a_store_that_does_not_answer_says_so() -> None:
         sessions.open([a_session()]),
         sessions.keep([a_session()]),
         sessions.close([a_session()]),
+        sessions.page(after="", limit=1),
+        sessions.find("x"),
         RedisTickets(redis).redeem("A" * 22),
     ):
         with pytest.raises(Unavailable):

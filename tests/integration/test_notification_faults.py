@@ -15,7 +15,7 @@ from libs.common.contracts.topics import LEADERBOARD_UPDATED
 from libs.common.kafka import Publisher
 from libs.devstack import kafka
 from libs.devstack.programs import Program
-from services.notification.store import RedisSessions
+from services.notification.store.sessions import RedisSessions
 from services.notification.usecases.ports import Limits
 from tests import embedded
 from tests.fake_auth import FakeAuth
@@ -42,7 +42,7 @@ async def test_sessions_are_known_while_they_live(
             await asyncio.sleep(2)  # renewed meanwhile
             assert await sessions.count() == 2
             (session,) = await sessions.of_user("alice")
-            assert session["transport"] == "websocket"
+            assert session.transport == "websocket"
             assert "127.0.0.1" not in str(session)
     await until_count(sessions, 0)
 

@@ -36,13 +36,13 @@ class StreamSession(Contract):
 class StreamSessionList(Contract):
     """Open streams; `next` is the `after` of the next page, empty on the last."""
 
-    total: int = Field(description="open over all nodes")
+    total: int = Field(description="open over all nodes, of the user if one was named")
     sessions: list[StreamSession]
     next: str = ""
 
 
 class Node(Contract):
-    """One notification process."""
+    """One notification process; one that is draining takes no new streams."""
 
     node: str
     sessions: int

@@ -24,6 +24,7 @@ class CloseCode(IntEnum):
     SESSION_EXPIRED = 4002  # the sign-in ended; come back with a new ticket
     REVOKED = 4500  # the sign-in was revoked
     PROTOCOL_ERROR = 4502  # too much, too often, or nothing that we understand
+    CLOSED_BY_OPERATOR = 4503  # an operator closed this stream; no ban: a person may open another
 
 
 class Snapshot(Contract):

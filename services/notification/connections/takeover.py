@@ -98,7 +98,11 @@ class Connections:
         return stream
 
     def shutdown(self) -> None:
-        """Called by uvicorn at SIGTERM: send everyone away, spread over some seconds."""
+        """
+        Send everyone away, to return spread over some seconds; repeating it changes nothing.
+
+        uvicorn calls it at SIGTERM, and `Duty` when an operator drains this node.
+        """
         self._draining = True
         for stream in list(self._streams):
             _send_away(stream)

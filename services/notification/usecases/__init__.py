@@ -1,1 +1,1 @@
-"""What may be asked of notification: open a stream, get a ticket for a private one."""
+"""What may be asked of notification: open streams, get tickets for private ones, oversee all."""

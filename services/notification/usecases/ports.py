@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from libs.common.contracts.sessions import Node, StreamSession, StreamSessionList
 from services.notification.domain import Client, Position, Viewer
 
 Over = Literal["", "user", "address"]
@@ -26,6 +27,14 @@ class Session:
     def user_id(self) -> str:
         """Whose stream it is; empty for a public one."""
         return "" if self.viewer is None else self.viewer.user_id
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What operators want of a node: that it drains, and that it closes sessions."""
+
+    drain: bool = False
+    close: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +61,38 @@ class SessionStore(Protocol):
         ...
 
     async def close(self, sessions: Sequence[Session]) -> None:
-        """Forget sessions."""
+        """Forget sessions, and the orders to close them."""
         ...
+
+
+class SessionIndex(Protocol):
+    """The sessions of all nodes, in the order in which they began. Raises `Unavailable`."""
+
+    async def page(self, *, after: str, limit: int) -> StreamSessionList:
+        """Up to `limit` sessions after the one with this id; from the first if it is empty."""
+        ...
+
+    async def of_user(self, user_id: str) -> list[StreamSession]: ...
+
+    async def find(self, session_id: str) -> StreamSession | None: ...
+
+
+class NodeStore(Protocol):
+    """
+    The nodes that are up, and the orders to them. Raises `Unavailable`.
+
+    An order stays until it is carried out: a node that was away for a while misses none.
+    """
+
+    async def report(self, node: str, *, sessions: int, draining: bool) -> Orders:
+        """A node says that it is up, and hears its orders, also those that it heard before."""
+        ...
+
+    async def listed(self) -> list[Node]: ...
+
+    async def order_close(self, sessions: Sequence[StreamSession]) -> None: ...
+
+    async def order_drain(self, node: str) -> None: ...
 
 
 class TicketStore(Protocol):

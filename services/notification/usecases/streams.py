@@ -7,15 +7,14 @@ node knows by itself. Without the store streams open all the same, within this n
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from itertools import islice
-from uuid import uuid4
 
 from libs.common.clock import Clock
 from libs.common.contracts.streams import CloseCode
 from libs.common.errors import RateLimited, Unavailable
 from libs.common.logs import Trouble
-from services.notification.domain import Client, Position, Viewer
+from services.notification.domain import Client, Position, Viewer, new_session_id
 from services.notification.usecases.ports import (
     Fanout,
     Limits,
@@ -28,10 +27,12 @@ from services.notification.usecases.tickets import Tickets
 
 TICK_SECONDS = 1.0
 RENEWALS_PER_TTL = 3
+RENEW_RETRY_SECONDS = 5.0
 BATCH = 200
 MAX_CLOSED_WAITING = 10_000
 TOO_MANY_RETRY_SECONDS = 30
 REGISTER_SECONDS = 1.0
+DRAINING_RETRY_SECONDS = 1  # another node takes the stream at once
 
 Register = Callable[[Session], Awaitable[Over]]
 """Records one session, batched with others that come at the same time."""
@@ -62,6 +63,8 @@ class Streams:
         self._limits = limits
         self._node = node
         self._renew_seconds = ttl_seconds / RENEWALS_PER_TTL
+        self._renew_at = clock.monotonic() + self._renew_seconds
+        self._draining = False
         self._open: dict[Client, Session] = {}
         self._viewers: dict[Client, Viewer] = {}
         self._sessions: set[Session] = set()
@@ -70,22 +73,43 @@ class Streams:
         self._closed: list[Session] = []
         self._trouble = Trouble("sessions_not_told")
 
+    @property
+    def count(self) -> int:
+        """How many streams are open here, or about to be."""
+        return len(self._sessions)
+
+    @property
+    def draining(self) -> bool:
+        """Whether this node takes no new streams."""
+        return self._draining
+
+    def drain(self) -> None:
+        """Take no new streams from now on."""
+        self._draining = True
+
     async def admit(self, *, address: str, transport: str, ticket: str) -> Session:
         """
         Let a stream in; end it with `closed`, or with `abandon` if it never began.
 
-        Raises `RateLimited`, and what `Tickets.redeem` raises.
+        Raises `RateLimited`, `Unavailable` when draining, and what `Tickets.redeem` raises.
         """
+        if self._draining:
+            raise Unavailable(
+                "this node takes no new streams; try again, and another one will",
+                retry_after_seconds=DRAINING_RETRY_SECONDS,
+            )
         if self._per_address[address] >= self._limits.per_address:
             raise _too_many("address")
         viewer = await self._tickets.redeem(ticket) if ticket else None
-        session = Session(uuid4().hex, self._node, address, transport, self._clock.now(), viewer)
+        since = self._clock.now()
+        session = Session(new_session_id(since), self._node, address, transport, since, viewer)
         self._reserve(session)
         try:
             async with asyncio.timeout(REGISTER_SECONDS):
                 over = await self._register(session)
         except (Unavailable, TimeoutError):
             over = ""  # counting over all nodes is a courtesy; being up is the duty
+            self._renew_soon()
         except BaseException:
             self.abandon(session)
             raise
@@ -123,6 +147,12 @@ class Streams:
         """The private streams."""
         return list(self._viewers.items())
 
+    def close(self, session_ids: Collection[str]) -> None:
+        """Close streams by the ids of their sessions; ids that are not known here are none."""
+        for client, session in list(self._open.items()) if session_ids else ():
+            if session.id in session_ids:
+                client.close(CloseCode.CLOSED_BY_OPERATOR, "closed by an operator")
+
     def enforce(self) -> None:
         """Close the streams whose sign-in has ended or was revoked."""
         for client, viewer in self.viewers():
@@ -130,14 +160,16 @@ class Streams:
 
     async def watch(self) -> None:
         """Enforce, and keep the store up to date, for ever."""
-        renew_at = self._clock.monotonic() + self._renew_seconds
         while True:
             await asyncio.sleep(min(TICK_SECONDS, self._renew_seconds))
-            self.enforce()
-            await self.flush()
-            if self._clock.monotonic() >= renew_at:
-                renew_at = self._clock.monotonic() + self._renew_seconds
-                await self._renew()
+            await self.tick()
+
+    async def tick(self) -> None:
+        """Enforce, and tell the store what is due."""
+        self.enforce()
+        await self.flush()
+        if self._clock.monotonic() >= self._renew_at:
+            await self._renew()
 
     async def flush(self) -> None:
         """Tell the store which sessions are over; what it does not hear expires there."""
@@ -146,6 +178,7 @@ class Streams:
 
     async def _renew(self) -> None:
         # Same task as flush: a session cannot be renewed after it was closed.
+        self._renew_at = self._clock.monotonic() + self._renew_seconds
         await self._tell(self._sessions, self._store.keep)
 
     async def _tell(
@@ -158,6 +191,12 @@ class Streams:
                 self._trouble.over()
         except Unavailable as error:
             self._trouble.met(error)
+            self._renew_soon()
+
+    def _renew_soon(self) -> None:
+        """The store did not hear something, and may have forgotten more."""
+        soon = self._clock.monotonic() + RENEW_RETRY_SECONDS
+        self._renew_at = min(self._renew_at, soon)
 
     def _reserve(self, session: Session) -> None:
         """Count a session here; nothing awaits between the check and the change."""

@@ -1,5 +1,5 @@
 """
-HTTP and WebSocket in: the two public streams, and tickets for the gateway.
+The two public streams.
 
 Everything is checked before the upgrade, and refused with a problem and a status; a stream that
 has begun is only ever ended by a close code.
@@ -7,58 +7,20 @@ has begun is only ever ended by a close code.
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response, WebSocket
+from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from libs.common.contracts.sessions import Ticket, TicketOrder
 from libs.common.errors import Forbidden
-from libs.common.identity import ServiceDoor
-from libs.common.problems import PROBLEM_RESPONSE
-from services.notification.domain import Client, Position, hide_address, origin_allowed
+from services.notification.domain import Position, hide_address, origin_allowed
+from services.notification.routes.parts import REFUSALS, Parts, PartsOf
 from services.notification.usecases.ports import Session
 from services.notification.usecases.streams import Streams
-from services.notification.usecases.tickets import Tickets
-
-_REFUSALS: dict[int | str, dict[str, Any]] = dict.fromkeys(
-    (401, 403, 422, 429, 503), PROBLEM_RESPONSE
-)
-
-
-class Connections(Protocol):
-    """Takes connections over from the server; `connections.takeover` says how."""
-
-    def expect(self, scope: Scope) -> None: ...
-
-    def open_websocket(self, scope: Scope, watcher: Streams) -> Client: ...
-
-    def open_events(self, scope: Scope, watcher: Streams) -> Client: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the routes need."""
-
-    streams: Streams
-    connections: Connections
-    tickets: Tickets
-    gateway_door: ServiceDoor
-    origins: frozenset[str]
-    address_secret: bytes
-
-
-async def _parts(connection: HTTPConnection) -> Parts:
-    return cast("Parts", connection.state.parts)
-
-
-PartsOf = Annotated[Parts, Depends(_parts)]
 
 public = APIRouter(tags=["streams"])
-internal = APIRouter(prefix="/internal", tags=["internal"])
 
 
 @public.websocket("/api/stream")
@@ -76,7 +38,7 @@ async def stream(websocket: WebSocket, parts: PartsOf, since: str = "", ticket: 
 @public.get(
     "/api/stream/sse",
     response_class=Response,
-    responses={200: {"content": {"text/event-stream": {}}}, **_REFUSALS},
+    responses={200: {"content": {"text/event-stream": {}}}, **REFUSALS},
 )
 async def stream_events(
     request: Request,
@@ -90,15 +52,6 @@ async def stream_events(
     seen = Position.parse(last_event_id or since)
     session = await _admit(request, parts, ticket, "sse")
     return EventStreamResponse(parts, session, seen, origin=request.headers.get("origin"))
-
-
-@internal.post("/tickets", responses={**_REFUSALS})
-async def issue_ticket(
-    order: TicketOrder, parts: PartsOf, authorization: Annotated[str | None, Header()] = None
-) -> Ticket:
-    """A ticket for a private stream; for the gateway, on behalf of a user."""
-    await parts.gateway_door.admit(authorization)
-    return await parts.tickets.issue(order)
 
 
 class EventStreamResponse(Response):

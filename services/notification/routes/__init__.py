@@ -1,0 +1,1 @@
+"""HTTP and WebSocket in: the two public streams; tickets and orders, for the gateway."""
