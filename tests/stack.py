@@ -52,7 +52,7 @@ class RunningStack:
         """Return when every process is ready."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._command("up"), "--port-base", str(self.port_base), *self._arguments],
+                self._command("up", "--port-base", str(self.port_base), *self._arguments),
                 env=_environment(env or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -135,7 +135,7 @@ class RunningStack:
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run `live-scoreboard <command>` on this data folder."""
         return subprocess.run(
-            [*self._command(command), *arguments],
+            self._command(command, *arguments),
             env=_environment({}),
             capture_output=True,
             text=True,
@@ -143,8 +143,8 @@ class RunningStack:
             check=False,
         )
 
-    def _command(self, command: str) -> list[str]:
-        return [sys.executable, "-m", "libs.devstack", command, "--data-dir", str(self.data_dir)]
+    def _command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "libs.devstack", *words, "--data-dir", str(self.data_dir)]
 
     def _end(self, number: signal.Signals) -> int:
         process, self._process = self._process, None

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,14 +15,18 @@ from typer.exceptions import TyperException
 
 from libs.devstack import credentials, homes, provision, state, status
 from libs.devstack.errors import StackError
-from libs.devstack.settings import MigrateSettings, TopicsSettings
+from libs.devstack.settings import MigrateSettings, TopicsSettings, inherited
+from libs.devstack.stack import REPOSITORY
 from libs.devstack.tokens import DEFAULT_TTL_SECONDS, access_token
 from libs.devstack.up import up as run_stack
 
 FAILED, MISUSED = 1, 2
+NOT_CHECKED = 2  # 1 is the verdict that something does not hold
 LAST_BASE = 65_000
 
 commands = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+ledger = typer.Typer(no_args_is_help=True, help="The ledger as a whole.")
+commands.add_typer(ledger, name="ledger")
 terminal = Terminal()
 
 DataDir = Annotated[Path, typer.Option(help="Where the stack keeps its data, secrets and logs.")]
@@ -122,6 +127,48 @@ def topics() -> None:
         )
     )
     typer.echo("topics are as they should be")
+
+
+@ledger.command()
+def verify(
+    data_dir: DataDir = DATA_DIR,
+    database_url: Annotated[
+        str,
+        typer.Option(envvar="DATABASE_URL", help="A ledger elsewhere; SCOREBOARD_URL its board."),
+    ] = "",
+    as_of: Annotated[
+        str, typer.Option(help="Of when the ledger root is, as an earlier run printed it.")
+    ] = "",
+) -> None:
+    """Replay all entries, say what holds. Exit code 0: all, 1: not all, 2: it was not checked."""
+    environment = inherited()
+    if database_url:
+        environment["DATABASE_URL"] = database_url
+    else:
+        try:
+            environment |= _ledger_of(data_dir.resolve())
+        except StackError as error:
+            raise typer.Exit(_complain(str(error), NOT_CHECKED)) from error
+    if as_of:
+        environment["AS_OF"] = as_of
+    # In a process of its own, because libs know no service.
+    done = subprocess.run(
+        [sys.executable, "-m", "services.score.verify"],
+        cwd=REPOSITORY,
+        env=environment,
+        check=False,
+    )
+    raise typer.Exit(done.returncode)
+
+
+def _ledger_of(data_dir: Path) -> dict[str, str]:
+    """Where a running stack keeps its ledger, as score itself logs in, and its board."""
+    urls = state.running(data_dir).urls
+    password = credentials.load(data_dir)["score_database"]
+    return {
+        "DATABASE_URL": provision.with_login(urls["postgres"], provision.SCORE.role, password),
+        "SCOREBOARD_URL": urls["scoreboard"],
+    }
 
 
 def _complain(message: str, code: int) -> int:

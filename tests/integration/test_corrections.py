@@ -399,10 +399,11 @@ async def test_an_erased_user_is_off_for_ever_and_leaves_no_fingerprint(desk: De
     await desk.earn("stays", 5, fingerprint=BOT)
     for _ in range(2):
         await desk.corrections.erase("gone", actor=MARA, reason="asked for it")
+    await desk.earn("gone", 30, fingerprint=BOT)  # with a token that had a second left
     assert await desk.scores() == {"stays": 5}
     view = await desk.users.ledger("gone", at=None, seq=None, before=99, limit=9)
-    assert (view.score, view.erased) == (30, True)
-    assert [line.fingerprint for line in view.entries] == [None, None]
+    assert (view.score, view.erased) == (60, True)
+    assert [line.fingerprint for line in view.entries] == [None] * 3
     assert await desk.rows("SELECT user_id FROM score.seen_client") == [("stays",)]
     with pytest.raises(Conflict, match="erased"):
         await desk.corrections.set_held("gone", held=False, actor=MARA, reason="oops")

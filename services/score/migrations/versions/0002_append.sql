@@ -99,15 +99,16 @@ BEGIN
     SELECT DISTINCT u FROM unnest(p_users) AS u ORDER BY u
     ON CONFLICT DO NOTHING;
 
-    INSERT INTO score.seen_client (client, user_id)
-    SELECT DISTINCT substring(f FROM 1 FOR 8), u FROM unnest(p_fingerprints, p_users) AS t (f, u)
-    WHERE f IS NOT NULL ORDER BY 1, 2
-    ON CONFLICT DO NOTHING;
-
     -- Always in the order of ids, so that two batches cannot wait for each other.
     PERFORM 1 FROM score.user_score WHERE user_id = ANY (p_users) ORDER BY user_id FOR UPDATE;
 
     -- A new statement sees what was committed while this one waited for the locks.
+    INSERT INTO score.seen_client (client, user_id)
+    SELECT DISTINCT substring(f FROM 1 FOR 8), u FROM unnest(p_fingerprints, p_users) AS t (f, u)
+    JOIN score.user_score s ON s.user_id = u AND s.erased_at IS NULL
+    WHERE f IS NOT NULL ORDER BY 1, 2
+    ON CONFLICT DO NOTHING;
+
     v_now := clock_timestamp();
     v_today := (v_now AT TIME ZONE 'UTC')::date;
     RETURN QUERY
@@ -120,12 +121,12 @@ BEGIN
         SELECT i.ord, e.request_hash, e.version, e.balance_after, e.created_at
         FROM item i JOIN score.score_entry e ON e.user_id = i.user_id AND e.idem_key = i.key
     ), fresh AS (
-        SELECT i.*, s.score, s.version, s.entries, s.held, s.head, s.earned,
+        SELECT i.*, s.score, s.version, s.entries, s.held, s.head, s.erased_at, s.earned,
                9007199254740991 - s.score AS room,
                coalesce(i.day_limit - s.earned, 9007199254740991) AS day_room
         FROM item i JOIN (
             SELECT *, CASE WHEN day = v_today THEN day_points ELSE 0 END AS earned
-            FROM score.user_score WHERE user_id = ANY (p_users)) s USING (user_id)
+            FROM score.user_score) s USING (user_id)
         WHERE i.nth = 1 AND NOT EXISTS (SELECT FROM known k WHERE k.ord = i.ord)
     ), summed AS (
         SELECT f.*, score.capped_sum(f.delta, least(f.room, f.day_room)) OVER w AS gained
@@ -149,7 +150,7 @@ BEGIN
         INSERT INTO score.score_entry (user_id, seq, version, delta, balance_after, kind, idem_key,
                                        request_hash, fingerprint, actor, created_at, hash)
         SELECT c.user_id, c.seq, c.entry_version, c.delta, c.balance, 'increment', c.key,
-               c.hash, c.fingerprint, c.user_id, c.at, c.link
+               c.hash, CASE WHEN c.erased_at IS NULL THEN c.fingerprint END, c.user_id, c.at, c.link
         FROM chained c
     ), totalled AS (
         UPDATE score.user_score s
