@@ -47,6 +47,18 @@ LOCAL_LIMITER = Counter(
 )
 OUTBOX_DEPTH = Gauge("score_outbox_batches", "Committed batches not yet acknowledged by Kafka")
 OUTBOX_AGE_SECONDS = Gauge("score_outbox_oldest_seconds", "Age of the oldest of them")
+BOTS_SUSPICIONS = Counter(
+    "score_bots_suspicions_total",
+    "Users who crossed a rule, by what it did: observe, tag, hold, or shadow (nothing)",
+    ["rule", "effect"],
+)
+BOTS_UNSEEN = Counter(
+    "score_bots_unseen_total",
+    "Increments that counted and were not watched: full (too many waited), failed, off",
+    ["reason"],
+)
+REVIEWS_OPEN = Gauge("score_reviews_open", "Suspicions that wait for a person")
+BOTS_SECONDS = Histogram("score_bots_duration_seconds", "One script call", buckets=_FAST)
 
 # --- Kafka, where it is written or read
 PRODUCE_SECONDS = Histogram(

@@ -19,12 +19,13 @@ from libs.common.identity import (
 )
 from libs.common.tasks import background
 from libs.common.tokens import Audience
+from services.score.domain.bots import rules_with
 from services.score.domain.bounds import Bounds
 from services.score.domain.corrections import ApprovalLimits
 from services.score.domain.increments import Entry, Settled
 from services.score.domain.rates import Rate
 from services.score.publisher import Relay, open_publisher
-from services.score.routes import admin
+from services.score.routes import admin, reviews
 from services.score.routes.internal import gateway, scoreboard
 from services.score.routes.parts import Parts
 from services.score.settings import Settings
@@ -33,15 +34,19 @@ from services.score.store.cases import Cases
 from services.score.store.database import open_engine
 from services.score.store.ledger import LedgerLane
 from services.score.store.limiter import RedisLimiter, open_redis
+from services.score.store.reviews import ReviewQueue
+from services.score.store.signals import RedisSignals
 from services.score.store.users import Users
 from services.score.usecases.admission import Admission
 from services.score.usecases.corrections import Corrections
 from services.score.usecases.increments import AcceptIncrements
+from services.score.usecases.reviews import Reviews
+from services.score.usecases.suspicion import WatchIncrements
 
 # 500 increments, each with a signed context.
 MAX_BODY_BYTES = 2 * 1024 * 1024
 BOOKS_CONNECTIONS = 4
-DESK_CONNECTIONS = 3
+DESK_CONNECTIONS = 5
 
 
 @asynccontextmanager
@@ -74,12 +79,18 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         await stack.enter_async_context(background(relay.run(), name="relay"))
         await stack.enter_async_context(background(relay.sweep(), name="sweeper"))
 
+        rules = rules_with(settings.bot_rules)
+        signals = RedisSignals(redis, rules, rate_per_second=settings.rate_limit_per_second)
+        queue = ReviewQueue(desk, relay.offer)
+        watch = WatchIncrements(signals, queue)
+        await stack.enter_async_context(background(watch.run(), name="bots"))
+
         commits = [LedgerLane(url) for _ in range(settings.lanes)]
         for lane in commits:
             stack.push_async_callback(lane.close)
         lanes = await stack.enter_async_context(
             Lanes(
-                [_group_commit(lane, relay) for lane in commits],
+                [_group_commit(lane, relay, watch) for lane in commits],
                 max_batch=settings.max_batch,
                 max_waiting=settings.max_waiting,
             )
@@ -95,12 +106,15 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         limits = ApprovalLimits(settings.approval_entries, settings.approval_points)
         corrections = Corrections(Cases(desk, limits), users, relay.offer)
         await stack.enter_async_context(background(corrections.work(), name="reversals"))
+        judge = Reviews(queue, corrections, signals, rules)
+        await stack.enter_async_context(background(judge.count(), name="reviews"))
         yield {
             "parts": Parts(
                 accept=AcceptIncrements(admission, limiter, lanes, books, system_clock),
                 books=books,
                 corrections=corrections,
                 users=users,
+                reviews=judge,
                 contexts=contexts,
                 gateway_door=ServiceDoor(keys, callers=frozenset({"gateway"})),
                 scoreboard_door=ServiceDoor(keys, callers=frozenset({"scoreboard"})),
@@ -115,10 +129,11 @@ def _bounds(settings: Settings) -> dict[str, Bounds]:
     }
 
 
-def _group_commit(lane: LedgerLane, relay: Relay) -> Send[Entry, Settled]:
+def _group_commit(lane: LedgerLane, relay: Relay, watch: WatchIncrements) -> Send[Entry, Settled]:
     async def commit(entries: Sequence[Entry]) -> Sequence[Settled]:
         done = await lane.append(entries)
         relay.offer(done)
+        watch.offer(entries, done)
         return done.settled
 
     return commit
@@ -127,7 +142,7 @@ def _group_commit(lane: LedgerLane, relay: Relay) -> Send[Entry, Settled]:
 app = create_service(
     "score",
     lifespan,
-    [gateway, scoreboard, admin.router],
+    [gateway, scoreboard, admin.router, reviews.router],
     max_body_bytes=MAX_BODY_BYTES,
     docs_url=None,
 )

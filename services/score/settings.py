@@ -1,11 +1,12 @@
 """What score reads from the environment."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from libs.common.contracts.values import MAX_TOTAL
 from libs.common.settings import EnvSettings
+from services.score.domain.bots import rules_with
 
 Points = Annotated[int, Field(ge=1, le=MAX_TOTAL)]
 
@@ -37,6 +38,15 @@ class Settings(EnvSettings):
         default=1000, ge=0, description="a larger reversal needs a second person"
     )
     approval_points: int = Field(default=10_000_000, ge=0, description="the same, by points")
+    bot_rules: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="changes to the detector's rules, by name"
+    )
     lanes: int = Field(default=2, ge=1, le=32, description="commits in flight")
     max_batch: int = Field(default=500, ge=1, le=500, description="increments in one commit")
     max_waiting: int = Field(default=5000, ge=1, description="increments that wait in a lane")
+
+    @field_validator("bot_rules")
+    @classmethod
+    def _rules_can_be_meant(cls, changes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        rules_with(changes)
+        return changes

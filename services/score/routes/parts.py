@@ -13,6 +13,7 @@ from services.score.domain.corrections import Actor
 from services.score.usecases.corrections import Corrections, Users
 from services.score.usecases.increments import AcceptIncrements
 from services.score.usecases.ports import Books
+from services.score.usecases.reviews import Reviews
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Parts:
     books: Books
     corrections: Corrections
     users: Users
+    reviews: Reviews
     contexts: Verifier
     gateway_door: ServiceDoor
     scoreboard_door: ServiceDoor

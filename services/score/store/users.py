@@ -1,24 +1,18 @@
 """One user, as a moderator sees and changes them."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.contracts.corrections import AuditPage, HoldState, LedgerLine, LedgerView
-from libs.common.contracts.scores import ChangeKind
 from libs.common.errors import Conflict, NotFound
-from services.score.domain.changes import Change, Commit
+from services.score.domain.changes import Commit
 from services.score.store.audit import read_page
 from services.score.store.database import transaction
+from services.score.store.holds import set_held
 
-_SET_HELD = text("""
-    SELECT h.*, score.ledger_epoch() AS epoch
-    FROM score.set_held(:batch, :user_id, :held, :actor, :reason, NULL) h
-""")
 _ERASE = text("SELECT score.erase_person(:user_id, :actor, :reason)")
 _USER = text("""
     SELECT held, erased_at IS NOT NULL AS erased FROM score.user_score
@@ -57,7 +51,7 @@ class Users:
         Raises `NotFound`, and `Conflict` for the release of a user who was erased.
         """
         async with transaction(self._engine) as connection:
-            row, commit = await _hold(connection, user_id, held, actor, reason)
+            row, commit = await set_held(connection, user_id, held, actor, reason)
         if row.held != held:
             raise Conflict(f"{user_id} was erased and stays off the board")
         return _hold_state(user_id, row), commit
@@ -69,7 +63,7 @@ class Users:
         Raises `NotFound` for a user without a ledger.
         """
         async with transaction(self._engine) as connection:
-            row, commit = await _hold(connection, user_id, True, actor, reason)
+            row, commit = await set_held(connection, user_id, True, actor, reason)
             values = {"user_id": user_id, "actor": actor, "reason": reason}
             await connection.execute(_ERASE, values)
         return _hold_state(user_id, row), commit
@@ -106,29 +100,6 @@ class Users:
             return await read_page(
                 connection, user_id=user_id, case_id=case_id, before=before, limit=limit
             )
-
-
-async def _hold(
-    connection: AsyncConnection, user_id: str, held: bool, actor: str, reason: str
-) -> tuple[Any, Commit]:
-    batch_id = uuid4()
-    values = {
-        "batch": batch_id,
-        "user_id": user_id,
-        "held": held,
-        "actor": actor,
-        "reason": reason,
-    }
-    row = (await connection.execute(_SET_HELD, values)).first()
-    if row is None:
-        raise NotFound(f"the ledger knows no user {user_id}")
-    kind: ChangeKind = "hold" if held else "release"
-    changes: Sequence[Change] = (
-        [Change(user_id, row.score, row.version, row.reached_at, kind, row.held)]
-        if row.changed
-        else ()
-    )
-    return row, Commit(batch_id, row.epoch, (), changes)
 
 
 def _hold_state(user_id: str, row: Any) -> HoldState:
