@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.browser.desk import Desk
+from tests.browser.hands import enter
 from tests.browser.stage import Stage
 from tests.chromium import chromium
 
@@ -63,3 +65,16 @@ def page(screens: Screens) -> Iterator[Page]:
 def stage() -> Iterator[Stage]:
     with Stage() as stage:
         yield stage
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with Desk(user_id="ops", names={"mallory": "Mallory"}) as desk:
+        yield desk
+
+
+@pytest.fixture
+def at_desk(page: Page, desk: Desk) -> Page:
+    """A page on which an operator has signed in."""
+    enter(page, desk)
+    return page

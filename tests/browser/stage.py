@@ -118,25 +118,26 @@ class Stage:
         """Close every stream; an event stream just ends."""
         self._run(self._close(code))
 
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/", self._page),
+            web.get("/embed.js", self._file),
+            web.get("/web/{path:.+}", self._file),
+            web.get("/api/config", self._config),
+            web.get("/api/players", self._players),
+            web.get("/api/stream", self._socket),
+            web.get("/api/stream/sse", self._events),
+            web.post("/api/auth/{action}", self._account),
+            web.post("/api/stream/ticket", self._ticket),
+            web.post("/api/scores", self._scores),
+        ]
+
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(ANSWER_SECONDS)
 
     async def _start(self) -> None:
         app = web.Application()
-        app.add_routes(
-            [
-                web.get("/", self._page),
-                web.get("/embed.js", self._file),
-                web.get("/web/{path:.+}", self._file),
-                web.get("/api/config", self._config),
-                web.get("/api/players", self._players),
-                web.get("/api/stream", self._socket),
-                web.get("/api/stream/sse", self._events),
-                web.post("/api/auth/{action}", self._account),
-                web.post("/api/stream/ticket", self._ticket),
-                web.post("/api/scores", self._scores),
-            ]
-        )
+        app.add_routes(self.routes())
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)

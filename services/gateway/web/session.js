@@ -23,11 +23,12 @@ const RETRY_AFTER_MS = 1_000;
 
 /** What the server said no to, in its words. */
 export class Refused extends Error {
-  /** @param {number} status @param {string} detail @param {number} retryAfterMs */
-  constructor(status, detail, retryAfterMs) {
+  /** @param {number} status @param {string} detail @param {number} retryAfterMs @param {string} requestId */
+  constructor(status, detail, retryAfterMs, requestId) {
     super(detail);
     this.status = status;
     this.retryAfterMs = retryAfterMs;
+    this.requestId = requestId;
   }
 }
 
@@ -68,7 +69,7 @@ export class Session extends EventTarget {
   /** @returns {Promise<string>} a ticket for one private stream; empty when signed out */
   async ticket() {
     try {
-      return this.#user.id ? (await this.#authorized('POST', '/api/stream/ticket')).ticket : '';
+      return this.#user.id ? (await this.authorized('POST', '/api/stream/ticket')).ticket : '';
     } catch (error) {
       if (!this.#user.id) return '';
       throw error;
@@ -84,7 +85,7 @@ export class Session extends EventTarget {
     const headers = { 'idempotency-key': freshKey() };
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#authorized('POST', '/api/scores', { score_increment: increment }, headers);
+        return await this.authorized('POST', '/api/scores', { score_increment: increment }, headers);
       } catch (error) {
         const known = error instanceof Refused && error.status < 500;
         if (known || attempt === ATTEMPTS) throw error;
@@ -93,8 +94,12 @@ export class Session extends EventTarget {
     }
   }
 
-  /** @param {string} method @param {string} path @param {object} [body] @param {object} [headers] */
-  async #authorized(method, path, body, headers) {
+  /**
+   * A call as the one who is signed in. Raises `Refused`, or what `fetch` raises.
+   *
+   * @param {string} method @param {string} path @param {object} [body] @param {object} [headers]
+   */
+  async authorized(method, path, body, headers) {
     if (Date.now() >= this.#endsAt - MARGIN_MS) await this.#renew();
     const send = () =>
       call(method, path, body, { ...headers, authorization: `Bearer ${this.#access}` });
@@ -150,7 +155,7 @@ export class Session extends EventTarget {
 }
 
 /** @param {string} method @param {string} path @param {object} [body] @param {object} [headers] */
-async function call(method, path, body, headers) {
+export async function call(method, path, body, headers) {
   const answer = await fetch(path, {
     method,
     headers: body ? { 'content-type': 'application/json', ...headers } : { ...headers },
@@ -161,15 +166,17 @@ async function call(method, path, body, headers) {
   const text = await answer.text();
   if (answer.ok) return text ? JSON.parse(text) : null;
   const seconds = Number(answer.headers.get('retry-after')) || 0;
-  throw new Refused(answer.status, detail(text) || `Error ${answer.status}`, seconds * 1000);
+  const { detail, request_id } = problem(text);
+  const words = detail || `Error ${answer.status}`;
+  throw new Refused(answer.status, words, seconds * 1000, request_id ?? '');
 }
 
-/** @param {string} text - RFC 9457, hopefully @returns {string} */
-function detail(text) {
+/** @param {string} text - RFC 9457, hopefully @returns {{ detail?: string, request_id?: string }} */
+function problem(text) {
   try {
-    return JSON.parse(text).detail;
+    return JSON.parse(text) ?? {};
   } catch {
-    return '';
+    return {};
   }
 }
 
