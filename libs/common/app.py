@@ -6,7 +6,7 @@ Importing it needs no environment; settings are read inside the lifespan.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from time import perf_counter
 from typing import Any
@@ -40,10 +40,15 @@ def create_service(
     routers: list[APIRouter],
     *,
     max_body_bytes: int = MAX_BODY_BYTES,
+    larger_bodies: Mapping[str, int] | None = None,
     app_class: type[FastAPI] = FastAPI,
     **options: Any,
 ) -> FastAPI:
-    """A service with its routes, ready for `uvicorn services.<name>.main:app`."""
+    """
+    A service with its routes, ready for `uvicorn services.<name>.main:app`.
+
+    `larger_bodies` are the bytes of those exact paths that take more than the others.
+    """
     readiness = health.Readiness()
 
     @asynccontextmanager
@@ -63,7 +68,7 @@ def create_service(
     for router in routers:
         app.include_router(router)
     app.include_router(health.router(readiness))
-    app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=max_body_bytes, of_path=larger_bodies or {})
     app.add_middleware(RequestRecord, service=name)
     return app
 
@@ -118,16 +123,21 @@ class RequestRecord:
 
 
 class BodyLimit:
-    """Refuses a body over `max_bytes` (413), or one that takes longer than 5 s to arrive (408)."""
+    """
+    Refuses a body over `max_bytes`, or over those of its path (413), or one that takes longer than
+    5 s to arrive (408).
+    """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, of_path: Mapping[str, int]) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._of_path = of_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        max_bytes = self._of_path.get(scope["path"], self._max_bytes)
         taken = 0
         complete = False
 
@@ -138,8 +148,8 @@ class BodyLimit:
             message = await _in_time(receive())
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
-                if taken > self._max_bytes:
-                    raise HTTPException(413, f"the body is larger than {self._max_bytes} bytes")
+                if taken > max_bytes:
+                    raise HTTPException(413, f"the body is larger than {max_bytes} bytes")
                 complete = not message.get("more_body", False)
             return message
 

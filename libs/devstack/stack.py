@@ -33,7 +33,8 @@ NEEDS = {
 
 CLIENTS = ("gateway", "score", "scoreboard", "notification", "operator")
 SECRETS = (
-    *("postgres", "valkey", "key_encryption", "auth_database", "score_database", "demo"),
+    *("postgres", "valkey", "key_encryption", "fingerprint", "auth_database", "score_database"),
+    "demo",
     *(f"client_{name}" for name in CLIENTS),
 )
 
@@ -185,6 +186,7 @@ def _environments(
             "SCOREBOARD_URL": urls["scoreboard"],
             "NOTIFICATION_URL": urls["notification"],
             "STREAM_URL": urls["notification"],
+            "FINGERPRINT_SECRET": secrets["fingerprint"],
         },
     }
 

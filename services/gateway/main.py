@@ -12,9 +12,11 @@ from libs.common.health import Readiness
 from libs.common.identity import ServiceIdentity, open_session
 from libs.common.revocations import Revocations, follow
 from libs.common.tasks import background
+from services.gateway.domain.fingerprints import Fingerprinter
 from services.gateway.domain.headers import Quota
-from services.gateway.routes import accounts, boards, pages, scores, streams
+from services.gateway.routes import accounts, boards, grants, pages, scores, streams
 from services.gateway.routes.access import permissions
+from services.gateway.routes.admin import ledgers, reversals, reviews, sessions, status, users
 from services.gateway.routes.edge import ApiHeaders
 from services.gateway.routes.openapi import DocumentedApi
 from services.gateway.routes.parts import Parts
@@ -24,8 +26,11 @@ from services.gateway.upstream.notification import NotificationClient
 from services.gateway.upstream.peer import Peer
 from services.gateway.upstream.score import ScoreClient
 from services.gateway.upstream.scoreboard import ScoreboardClient
+from services.gateway.upstream.vitals import OwnVitals, ServiceVitals
 from services.gateway.usecases.names import ReadNames
+from services.gateway.usecases.people import ErasePerson, ExportPerson
 from services.gateway.usecases.scores import MAX_BATCH, MAX_WAITING, AddScore
+from services.gateway.usecases.status import ReadStatus
 from services.gateway.usecases.verdicts import JudgeToken
 
 NAME = "gateway"
@@ -47,10 +52,12 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
             return Peer(name, await stack.enter_async_context(open_session()), url, identity)
 
         auth = await peer("auth", settings.auth_url, identity)
-        accounts_peer = await peer("accounts", settings.auth_url)
+        people = AccountsClient(await peer("accounts", settings.auth_url))
         score = await peer("score", settings.score_url, identity)
         scoreboard = await peer("scoreboard", settings.scoreboard_url)
         notification = await peer("notification", settings.notification_url, identity)
+        # Apart from the increments: a long look at the ledger must not take their connections.
+        corrections = await peer("corrections", settings.score_url, identity)
         for name, needed in (("auth", auth), ("score", score), ("scoreboard", scoreboard)):
             ready.add(name, needed.check)
 
@@ -66,15 +73,31 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
             Lanes([ledger.add] * settings.lanes, max_batch=MAX_BATCH, max_waiting=MAX_WAITING)
         )
         judge = AuthClient(auth)
+        watched = {
+            "auth": settings.auth_url,
+            "score": settings.score_url,
+            "scoreboard": settings.scoreboard_url,
+            "notification": settings.notification_url,
+        }
+        vitals = {name: ServiceVitals(session, url) for name, url in watched.items()}
         yield {
             "parts": Parts(
                 judge=JudgeToken(judge, revocations),
                 add_score=AddScore(lanes),
+                fingerprint=Fingerprinter(
+                    settings.fingerprint_secret.get_secret_value(),
+                    ja4_header=settings.fingerprint_ja4_header,
+                ),
                 read_names=ReadNames(judge),
                 board=ScoreboardClient(scoreboard),
                 history=ledger,
-                accounts=AccountsClient(accounts_peer),
+                accounts=people,
                 tickets=NotificationClient(notification),
+                corrections=corrections,
+                sessions=notification,
+                export_person=ExportPerson(people, corrections),
+                erase_person=ErasePerson(people, corrections),
+                read_status=ReadStatus({NAME: OwnVitals(ready), **vitals}),
                 quota=Quota(settings.rate_limit_per_second, settings.rate_limit_burst),
                 max_increment=settings.max_increment,
                 stream_url=settings.stream_url,
@@ -83,10 +106,17 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         }
 
 
+_PARTS_OF_THE_API = (
+    *(scores, grants, boards, streams, accounts),
+    *(reversals, ledgers, reviews, users, sessions, status),
+    pages,
+)
+
 app = create_service(
     NAME,
     lifespan,
-    [scores.router, boards.router, streams.router, accounts.router, pages.router],
+    [part.router for part in _PARTS_OF_THE_API],
+    larger_bodies={reversals.PATH: reversals.MAX_BODY_BYTES},
     app_class=DocumentedApi,
     description=DESCRIPTION,
     openapi_url=None,

@@ -14,6 +14,14 @@ class Settings(EnvSettings):
     scoreboard_url: str
     notification_url: str
     service_secret: SecretStr
+    fingerprint_secret: SecretStr = Field(
+        min_length=32, description="keys the fingerprints of clients; a new one forgets them all"
+    )
+    fingerprint_ja4_header: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="set by a trusted edge, which strips it from what clients send; empty: none",
+    )
     stream_url: str = Field(
         default="", description="where browsers reach the streams; empty: on this origin"
     )

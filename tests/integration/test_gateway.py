@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
-import uvicorn
 
 from libs.common import app as common_app
 from libs.common.contracts.identities import Revocation
@@ -16,81 +15,25 @@ from services.gateway import main
 from services.gateway.routes import streams
 from services.gateway.usecases import scores
 from tests.unit.gateway.fakes import ETAG, FakeServices
+from tests.unit.gateway.server import (
+    MAX_INCREMENT,
+    ORIGIN,
+    STREAMS,
+    Answer,
+    assert_problem,
+    get,
+    send,
+)
 
-ORIGIN = "https://games.example"
-STREAMS = "http://127.0.0.1:8004"
-MAX_INCREMENT = 1000
+pytest_plugins = ["tests.unit.gateway.fixtures"]
+
 REVOCATION_SECONDS = 1.0
-
-Answer = aiohttp.ClientResponse
-
-
-@pytest.fixture
-async def services() -> AsyncGenerator[FakeServices, None]:
-    async with FakeServices().serve() as running:
-        yield running
-
-
-@pytest.fixture
-async def client(
-    services: FakeServices, monkeypatch: pytest.MonkeyPatch
-) -> AsyncGenerator[aiohttp.ClientSession, None]:
-    for name in ("AUTH_URL", "SCORE_URL", "SCOREBOARD_URL", "NOTIFICATION_URL"):
-        monkeypatch.setenv(name, services.url)
-    monkeypatch.setenv("SERVICE_SECRET", "only-for-tests")
-    monkeypatch.setenv("ALLOWED_ORIGINS", json.dumps([ORIGIN]))
-    monkeypatch.setenv("STREAM_URL", STREAMS)
-    monkeypatch.setenv("MAX_INCREMENT", str(MAX_INCREMENT))
-    async with _running() as url, aiohttp.ClientSession(url) as session:
-        yield session
-
-
-@asynccontextmanager
-async def _running() -> AsyncGenerator[str, None]:
-    server = uvicorn.Server(
-        uvicorn.Config(
-            main.app,
-            host="127.0.0.1",
-            port=0,
-            log_config=None,
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
-    )
-    serving = asyncio.ensure_future(server.serve())
-    while not server.started:
-        assert not serving.done(), "the gateway did not start"
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    await serving
 
 
 async def add(client: aiohttp.ClientSession, headers: dict[str, str], body: Any = None) -> Answer:
     """POST one increment and read the answer whole."""
     body = {"score_increment": 10} if body is None else body
-    async with client.post("/api/scores", json=body, headers=headers) as answer:
-        await answer.read()
-    return answer
-
-
-async def get(client: aiohttp.ClientSession, path: str, **headers: str) -> Answer:
-    async with client.get(path, headers=headers) as answer:
-        await answer.read()
-    return answer
-
-
-async def assert_problem(answer: Answer, status: int) -> dict[str, Any]:
-    """The answer is a problem as RFC 9457 has it, and tells nothing of what is behind us."""
-    problem: dict[str, Any] = await answer.json(content_type="application/problem+json")
-    assert answer.status == problem["status"] == status, problem
-    assert set(problem) == {"type", "status", "title", "detail", "request_id"}
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    assert problem["detail"]
-    assert "secret" not in problem["detail"]
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    return problem
+    return await send(client, "POST", "/api/scores", json=body, headers=headers)
 
 
 # --- increments
@@ -108,12 +51,13 @@ async def test_an_increment_is_counted_for_the_tokens_owner(
     assert answer.headers["Cache-Control"] == "no-store"
     assert "Idempotency-Replayed" not in answer.headers
     (item,) = services.bodies[0]
+    assert re.fullmatch("[0-9a-f]{32}", item.pop("fingerprint"))
     assert item == {
         "context": "context.alice.signature",
         "idempotency_key": answer.headers["Idempotency-Key"],
         "score_increment": 10,
         "request_id": "my-request",
-        "fingerprint": "",
+        "grant": "",
     }
 
 
@@ -152,6 +96,65 @@ async def test_a_key_that_cannot_be_meant_is_refused(
 
     await assert_problem(answer, 422)
     assert services.calls["/internal/increments"] == 0
+
+
+GRANT = "eyJ0eXAiOiJncmFudCJ9.eyJqdGkiOiJnIn0.c2lnbmF0dXJl"
+
+
+async def test_a_grant_goes_on_to_score_and_needs_no_key(
+    client: aiohttp.ClientSession, services: FakeServices
+) -> None:
+    headers = {**services.sign_in("alice"), "Action-Grant": GRANT}
+
+    first = await add(client, headers)
+    second = await add(client, headers)
+
+    assert (first.status, second.headers["Idempotency-Replayed"]) == (200, "true")
+    assert "Idempotency-Key" not in first.headers
+    assert services.totals["alice"] == 10
+    (item,) = services.bodies[0]
+    assert (item["grant"], item["idempotency_key"]) == (GRANT, "")
+
+
+async def test_a_key_beside_a_grant_is_given_back(
+    client: aiohttp.ClientSession, services: FakeServices
+) -> None:
+    headers = {**services.sign_in("alice"), "Action-Grant": GRANT, "Idempotency-Key": "mine"}
+
+    answer = await add(client, headers)
+
+    assert answer.headers["Idempotency-Key"] == "mine"
+    assert services.bodies[0][0]["grant"] == GRANT
+
+
+@pytest.mark.parametrize("grants", [[""], ["a.b"], ["a.b.c d"], [f"a.b.{'c' * 2045}"], [GRANT] * 2])
+async def test_a_grant_that_cannot_be_meant_is_refused(
+    client: aiohttp.ClientSession, services: FakeServices, grants: list[str]
+) -> None:
+    headers = [*services.sign_in("alice").items(), *(("Action-Grant", grant) for grant in grants)]
+
+    answer = await send(
+        client, "POST", "/api/scores", json={"score_increment": 10}, headers=headers
+    )
+
+    problem = await assert_problem(answer, 422)
+    assert "Action-Grant" in problem["detail"]
+    assert services.calls["/internal/increments"] == 0
+
+
+async def test_a_client_is_known_again_by_what_it_shows(
+    client: aiohttp.ClientSession, services: FakeServices
+) -> None:
+    headers = {**services.sign_in("alice"), "User-Agent": "Game/1"}
+
+    await add(client, headers)
+    await add(client, {**headers, **services.sign_in("bob"), "Idempotency-Key": "k"})
+    await add(client, {**headers, "User-Agent": "Bot/7"})
+
+    one, same, other = (items[0]["fingerprint"] for items in services.bodies)
+    assert one == same
+    assert one[:16] != other[:16]
+    assert one[16:] == other[16:]
 
 
 BAD_BODIES = [
@@ -212,7 +215,8 @@ async def test_json_may_name_its_charset(
 
 REFUSALS = [
     ("rate-limited", 429), ("score-limit-reached", 409), ("idempotency-key-reused", 422),
-    ("unauthenticated", 401), ("forbidden", 403), ("unavailable", 503),
+    ("unauthenticated", 401), ("forbidden", 403), ("grant-refused", 403),
+    ("day-limit-reached", 429), ("grant-too-early", 429), ("unavailable", 503),
 ]  # fmt: skip
 
 
@@ -228,7 +232,7 @@ async def test_what_score_refuses_is_told_as_what_it_is(
     assert problem["type"].endswith(code)
     assert answer.headers["Idempotency-Key"] == "k"
     assert ("Retry-After" in answer.headers) == (status in (429, 503))
-    assert ("RateLimit" in answer.headers) == (status == 429)
+    assert ("RateLimit" in answer.headers) == (code == "rate-limited")
 
 
 async def test_without_an_answer_from_score_the_outcome_is_unknown(
@@ -305,7 +309,7 @@ async def test_every_route_asks_for_what_it_documents(
     for path, operations in main.app.openapi()["paths"].items():
         for method, operation in operations.items():
             permission = operation["x-permission"]
-            url = path.replace("{user_id}", "alice")
+            url = re.sub(r"{\w+}", "1", path)
             statuses = []
             for headers in ({}, powerless):
                 async with client.request(method, url, headers=headers) as answer:
@@ -513,7 +517,7 @@ async def test_pages_of_allowed_origins_may_read_but_not_write(
     assert allowed.headers["Vary"] == other.headers["Vary"] == "Origin"
 
 
-@pytest.mark.parametrize("path", ["/", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/ops"])
 async def test_a_page_runs_only_our_own_files(client: aiohttp.ClientSession, path: str) -> None:
     page = await get(client, path)
 

@@ -1,9 +1,9 @@
 """What `score` says: an event for each change of a total, and the bodies of its internal calls."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from libs.common.contracts.values import Contract, Total, UserId
 
@@ -34,11 +34,19 @@ class Increment(Contract):
     """One increment on its way from the gateway to the ledger; `context` says whose it is."""
 
     context: str = Field(description="the user context that auth signed, a JWT of 60 s")
-    idempotency_key: IdempotencyKey
+    idempotency_key: str = Field(
+        default="", max_length=128, description="empty: the grant counts once, by its id"
+    )
     score_increment: int = Field(ge=1)
     request_id: str = ""
     fingerprint: str = Field(default="", pattern=r"^([0-9a-f]{32})?$")
     grant: str = Field(default="", description="an action grant that auth signed, if one was sent")
+
+    @model_validator(mode="after")
+    def _counts_once(self) -> Self:
+        if not (self.idempotency_key or self.grant):
+            raise ValueError("an increment needs an idempotency_key or a grant")
+        return self
 
 
 class IncrementBatch(Contract):

@@ -1,4 +1,7 @@
-"""Header fields of two IETF drafts: `Idempotency-Key`, and `RateLimit` with its policy."""
+"""
+Header fields of two IETF drafts, `Idempotency-Key` and `RateLimit` with its policy, and of our own,
+`Action-Grant`.
+"""
 
 import math
 import re
@@ -8,10 +11,13 @@ from dataclasses import dataclass
 from libs.common.errors import InvalidRequest
 
 MAX_KEY_CHARACTERS = 128
+# About three times what auth makes of the longest user id.
+MAX_GRANT_CHARACTERS = 2048
 
 _BARE = re.compile(r"[!#-~][!-~]*")
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _ESCAPE = re.compile(r"\\(.)")
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
 def parse_idempotency_key(fields: Sequence[str]) -> str:
@@ -33,6 +39,23 @@ def parse_idempotency_key(fields: Sequence[str]) -> str:
             'such as "8e03978e-40d5-43dd-bc93-6894a57f9324"'
         )
     return key
+
+
+def parse_action_grant(fields: Sequence[str]) -> str:
+    """
+    The grant, a JWT that score verifies. Takes every `Action-Grant` field, which must be one.
+
+    Raises `InvalidRequest`.
+    """
+    if len(fields) != 1:
+        raise InvalidRequest("send one Action-Grant")
+    grant = fields[0]
+    if len(grant) > MAX_GRANT_CHARACTERS or not _JWT.fullmatch(grant):
+        raise InvalidRequest(
+            f"the Action-Grant must be what POST /api/grants gave: a JWT of at most "
+            f"{MAX_GRANT_CHARACTERS} characters"
+        )
+    return grant
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ The name is part of what is enforced, so the documentation (`x-permission`) cann
 """
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
@@ -19,12 +19,20 @@ from libs.common.errors import Forbidden
 from libs.common.tokens import bearer
 from services.gateway.routes.parts import parts
 
+Kind = TypeVar("Kind")
+
 
 class UndeclaredRoute(Exception):
     """A route names no permission, or two; it must not be served."""
 
 
-class Public:
+class Access:
+    """Who may call a route, by `name`; every route depends on exactly one."""
+
+    name: str
+
+
+class Public(Access):
     """Anyone may call this route."""
 
     name = "public"
@@ -33,7 +41,7 @@ class Public:
         """Nothing to check."""
 
 
-class Permission(SecurityBase):
+class Permission(Access, SecurityBase):
     """Lets in whoever holds the permission `name`; an empty one asks for a valid token only."""
 
     def __init__(self, name: str) -> None:
@@ -56,6 +64,13 @@ SignedIn = Annotated[Verdict, Depends(Permission(""))]
 MayWriteScores = Annotated[Verdict, Depends(Permission("scores:write"))]
 MayReadScores = Annotated[Verdict, Depends(Permission("scores:read"))]
 MayStream = Annotated[Verdict, Depends(Permission("stream:own"))]
+MayReadFraud = Annotated[Verdict, Depends(Permission("fraud:read"))]
+MayWriteFraud = Annotated[Verdict, Depends(Permission("fraud:write"))]
+MayReadUsers = Annotated[Verdict, Depends(Permission("users:read"))]
+MayWriteUsers = Annotated[Verdict, Depends(Permission("users:write"))]
+MayCloseSessions = Annotated[Verdict, Depends(Permission("sessions:write"))]
+MayGiveGrants = Annotated[Verdict, Depends(Permission("grants:write"))]
+MayReadStatus = Annotated[Verdict, Depends(Permission("ops:read"))]
 
 
 def permissions(app: FastAPI) -> dict[tuple[str, str], str]:
@@ -68,7 +83,7 @@ def permissions(app: FastAPI) -> dict[tuple[str, str], str]:
     for route in iter_route_contexts(app.routes):
         if getattr(route.endpoint, "__module__", "") == health.__name__:
             continue
-        names = sorted(_named(route))
+        names = sorted({asked.name for asked in dependencies(route, Access)})
         if len(names) != 1:
             raise UndeclaredRoute(
                 f"{route.path} ({route.name}) declares {names or 'no permission'}"
@@ -78,13 +93,15 @@ def permissions(app: FastAPI) -> dict[tuple[str, str], str]:
     return declared
 
 
-def _named(route: RouteContext) -> set[str]:
+def dependencies(route: RouteContext, kind: type[Kind]) -> Iterator[Kind]:
+    """What a route depends on, of this class, however deep it is asked for."""
     dependant: Dependant | None = getattr(route, "dependant", None)
-    return set(_walk(dependant)) if dependant is not None else set()
+    if dependant is not None:
+        yield from _walk(dependant, kind)
 
 
-def _walk(dependant: Dependant) -> Iterator[str]:
-    if isinstance(dependant.call, Public | Permission):
-        yield dependant.call.name
+def _walk(dependant: Dependant, kind: type[Kind]) -> Iterator[Kind]:
+    if isinstance(dependant.call, kind):
+        yield dependant.call
     for inner in dependant.dependencies:
-        yield from _walk(inner)
+        yield from _walk(inner, kind)

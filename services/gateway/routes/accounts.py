@@ -5,14 +5,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
 
-from libs.common.contracts.values import UserId
+from libs.common.contracts.accounts import Account, Tokens
 from services.gateway.domain.bodies import parse_object
 from services.gateway.routes.access import PUBLIC, SignedIn
-from services.gateway.routes.parts import JSON, body, parts, passed_on, request_id, require_json
+from services.gateway.routes.parts import JSON, body, parts, require_json
+from services.gateway.routes.passage import to_auth
 from services.gateway.routes.problems import BODY, refusals
-from services.gateway.usecases.doors import Forwarded
 
 # A key is published long before it signs; half a minute of an older set changes nothing.
 KEYS_CACHE_CONTROL = "public, max-age=30"
@@ -21,25 +20,6 @@ _CREDENTIALS = {"login": "alice", "password": "correct horse battery staple"}
 _QUERY = ("all",)
 
 router = APIRouter(tags=["accounts"])
-
-
-class Tokens(BaseModel):
-    """A session's tokens (RFC 6749 §5.1), and whose they are."""
-
-    user_id: UserId
-    display_name: str = Field(examples=["Alice"])
-    access_token: str = Field(examples=["eyJ…"])
-    token_type: str = Field(default="Bearer")
-    expires_in: int = Field(description="seconds", examples=[900])
-    refresh_token: str
-
-
-class Account(BaseModel):
-    """The caller's own account."""
-
-    user_id: UserId
-    display_name: str = Field(examples=["Alice"])
-    roles: list[str] = Field(examples=[["player"]])
 
 
 def _takes(example: dict[str, str]) -> dict[str, Any]:
@@ -130,15 +110,5 @@ async def _forward(request: Request) -> Response:
         require_json(request)
         # Written anew: two parsers may read a raw body in two ways, but not this one.
         sent = json.dumps(parse_object(sent)).encode()
-    reply = await parts(request).accounts.forward(
-        Forwarded(
-            method=request.method,
-            path=request.url.path,
-            query={n: request.query_params[n] for n in _QUERY if n in request.query_params},
-            body=sent,
-            authorization=request.headers.get("authorization", ""),
-            client_address=request.client.host if request.client else "",
-            request_id=request_id(request),
-        )
-    )
-    return passed_on(reply)
+    query = {name: request.query_params[name] for name in _QUERY if name in request.query_params}
+    return await to_auth(request, query=query, body=sent)

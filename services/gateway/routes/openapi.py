@@ -1,15 +1,19 @@
-"""The application class: its OpenAPI document says for each operation who may call it."""
+"""The application class: its OpenAPI document says who may call an operation, and with what."""
 
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from pydantic.json_schema import models_json_schema
 
 from libs.common.problems import Problem
-from services.gateway.routes.access import permissions
+from services.gateway.routes.access import dependencies, permissions
+from services.gateway.routes.orders import Sent
+from services.gateway.routes.parts import JSON
 
 
 class DocumentedApi(FastAPI):
-    """FastAPI with `x-permission` and the one schema of all problems in its document."""
+    """FastAPI with `x-permission`, bodies, and the one schema of all problems in its document."""
 
     def openapi(self) -> dict[str, Any]:
         known = self.openapi_schema
@@ -25,3 +29,26 @@ class DocumentedApi(FastAPI):
             operation = document["paths"].get(path, {}).get(method.lower())
             if operation is not None:
                 operation["x-permission"] = permission
+        for (method, path), sent in self._bodies().items():
+            schema, definitions = _schema(sent)
+            schemas |= {name: d for name, d in definitions.items() if name not in schemas}
+            document["paths"][path][method.lower()]["requestBody"] = {
+                "required": True,
+                "content": {JSON: {"schema": schema, "example": sent.example}},
+            }
+
+    def _bodies(self) -> dict[tuple[str, str], Sent]:
+        return {
+            (method, str(route.path_format)): sent
+            for route in iter_route_contexts(self.routes)
+            for sent in dependencies(route, Sent)
+            for method in route.methods or ()
+        }
+
+
+def _schema(sent: Sent) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A reference to the model, and the definitions that it needs."""
+    references, schemas = models_json_schema(
+        [(sent.model, "validation")], ref_template="#/components/schemas/{model}"
+    )
+    return references[sent.model, "validation"], schemas["$defs"]

@@ -1,5 +1,5 @@
 """
-The web page, its files, and the API's documentation.
+The web pages, their files, and the API's documentation.
 
 Files may be used by pages of other sites (`/embed.js`); pages run nothing but our own files.
 """
@@ -54,6 +54,11 @@ async def embed(request: Request) -> Response:
 @router.api_route("/docs", methods=["GET", "HEAD"])
 async def docs(request: Request) -> Response:
     return await _file("docs/index.html", request)
+
+
+@router.api_route("/ops", methods=["GET", "HEAD"])
+async def ops(request: Request) -> Response:
+    return await _file("ops/index.html", request)
 
 
 @router.api_route("/web/{path:path}", methods=["GET", "HEAD"])

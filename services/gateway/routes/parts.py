@@ -9,10 +9,13 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from libs.common.errors import InvalidRequest
+from services.gateway.domain.fingerprints import Fingerprinter
 from services.gateway.domain.headers import Quota
-from services.gateway.usecases.doors import Accounts, Board, History, Reply, Tickets
+from services.gateway.usecases.doors import Accounts, Board, History, Owner, Reply, Tickets
 from services.gateway.usecases.names import ReadNames
+from services.gateway.usecases.people import ErasePerson, ExportPerson
 from services.gateway.usecases.scores import AddScore
+from services.gateway.usecases.status import ReadStatus
 from services.gateway.usecases.verdicts import JudgeToken
 
 JSON = "application/json"
@@ -24,11 +27,17 @@ class Parts:
 
     judge: JudgeToken
     add_score: AddScore
+    fingerprint: Fingerprinter
     read_names: ReadNames
     board: Board
     history: History
     accounts: Accounts
     tickets: Tickets
+    corrections: Owner
+    sessions: Owner
+    export_person: ExportPerson
+    erase_person: ErasePerson
+    read_status: ReadStatus
     quota: Quota
     max_increment: int
     stream_url: str
@@ -41,6 +50,11 @@ def parts(scoped: Request) -> Parts:
 
 def request_id(request: Request) -> str:
     return str(request.scope["request_id"])
+
+
+def client_address(request: Request) -> str:
+    """As the first trusted hop saw it; empty for a socket of this machine."""
+    return request.client.host if request.client else ""
 
 
 def require_json(request: Request) -> None:

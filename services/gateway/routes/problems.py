@@ -6,14 +6,14 @@ from libs.common.problems import MEDIA_TYPE
 
 _MEANINGS = {
     401: "No valid bearer token",
-    403: "Known, but not allowed",
+    403: "Known, but not allowed; `grant-refused`: the action grant is missing, or not for this",
     404: "There is no such thing",
     408: "The body took longer than 5 s to arrive",
     409: "It contradicts what is there; `score-limit-reached`: the total would pass 2^53-1",
-    413: "The body is larger than 2048 bytes",
+    413: "The body is larger than 2048 bytes (256 KiB for a reversal)",
     415: "The body is not `application/json`",
     422: "It cannot be meant: not JSON, a wrong field or parameter, or `idempotency-key-reused`",
-    429: "Too often; `Retry-After` says when to come back",
+    429: "Too often, or too early; `day-limit-reached`, `grant-too-early`. `Retry-After` says when",
     503: "Not now; `Retry-After` says when to come back. Repeating with the same key is safe",
 }
 

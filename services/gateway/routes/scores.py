@@ -10,13 +10,26 @@ from libs.common import problems
 from libs.common.contracts.values import MAX_TOTAL, Contract, Total, UserId
 from libs.common.errors import AppError, RateLimited
 from services.gateway.domain.bodies import INCREMENT_FIELD, parse_increment
-from services.gateway.domain.headers import MAX_KEY_CHARACTERS, parse_idempotency_key
+from services.gateway.domain.headers import (
+    MAX_GRANT_CHARACTERS,
+    MAX_KEY_CHARACTERS,
+    parse_action_grant,
+    parse_idempotency_key,
+)
 from services.gateway.routes.access import MayReadScores, MayWriteScores
-from services.gateway.routes.parts import JSON, body, parts, request_id, require_json
+from services.gateway.routes.parts import (
+    JSON,
+    body,
+    client_address,
+    parts,
+    request_id,
+    require_json,
+)
 from services.gateway.routes.problems import BODY, refusals
 from services.gateway.usecases.doors import HistoryPage
 
 KEY_HEADER = "Idempotency-Key"
+GRANT_HEADER = "Action-Grant"
 MAX_HISTORY_PAGE = 100
 
 _EXAMPLE_KEY = '"8e03978e-40d5-43dd-bc93-6894a57f9324"'
@@ -32,7 +45,15 @@ _ADD_SCORE: dict[str, Any] = {
             "description": "Counts the increment once, however often it is sent: same key and "
             "body, same answer, for ever. Printable ASCII, as a quoted string or bare. Without "
             "one the gateway makes a key and returns it.",
-        }
+        },
+        {
+            "name": GRANT_HEADER,
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "maxLength": MAX_GRANT_CHARACTERS},
+            "description": "What the game server got from `POST /api/grants` for this player. "
+            "It counts once, however often it is sent, and needs no key: then none is returned.",
+        },
     ],
     "requestBody": {
         "required": True,
@@ -57,7 +78,7 @@ _ADD_SCORE: dict[str, Any] = {
     },
 }
 _HEADERS: dict[str, Any] = {
-    KEY_HEADER: {"description": "the key that was sent, or made for it", **_TEXT},
+    KEY_HEADER: {"description": "the key that was sent, or made if there is no grant", **_TEXT},
     "Idempotency-Replayed": {"description": "`true`: this is the stored answer again", **_TEXT},
     "RateLimit-Policy": {"description": 'such as `"user";q=5;w=1`', **_TEXT},
     "RateLimit": {"description": 'such as `"user";r=4;t=1`', **_TEXT},
@@ -84,22 +105,31 @@ async def add_score(request: Request, caller: MayWriteScores) -> Response:
     """
     Add to the caller's score.
 
-    A 200 means: on disk. After a 503, or no answer, send it again with the same key.
+    A 200 means: on disk. After a 503, or no answer, send it again with the same key or grant.
     """
     part = parts(request)
     sent_keys = request.headers.getlist(KEY_HEADER)
-    key = parse_idempotency_key(sent_keys) if sent_keys else uuid4().hex
+    sent_grants = request.headers.getlist(GRANT_HEADER)
+    grant = parse_action_grant(sent_grants) if sent_grants else ""
+    # A grant has an id, which is the key.
+    made_key = "" if sent_grants else uuid4().hex
+    key = parse_idempotency_key(sent_keys) if sent_keys else made_key
     # The key as it was sent: what comes back can be sent again.
-    headers = {KEY_HEADER: sent_keys[0] if sent_keys else key}
+    headers = {KEY_HEADER: sent_keys[0] if sent_keys else key} if key else {}
     try:
         require_json(request)
         points = parse_increment(await body(request), maximum=part.max_increment)
         answer = await part.add_score(
-            caller, points, idempotency_key=key, request_id=request_id(request)
+            caller,
+            points,
+            idempotency_key=key,
+            request_id=request_id(request),
+            fingerprint=part.fingerprint(request.scope["headers"], client_address(request)),
+            grant=grant,
         )
     except AppError as error:
         response: Response = problems.from_error(error, request_id=request_id(request))
-        if isinstance(error, RateLimited):
+        if error.code == RateLimited.code:  # not a day's limit, nor a grant's time
             headers |= part.quota.headers(remaining=0)
     else:
         counted = Counted.model_construct(

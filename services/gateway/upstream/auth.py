@@ -12,9 +12,6 @@ from services.gateway.usecases.doors import Forwarded, Reply
 KEYS_PATH = "/.well-known/jwks.json"
 KEYS_MAX_AGE_SECONDS = 10.0
 
-# What auth may tell a caller beside the body.
-_SHOWN = frozenset({"content-type", "retry-after", "www-authenticate"})
-
 
 class AuthClient:
     """Auth, called by the gateway itself."""
@@ -47,18 +44,7 @@ class AccountsClient:
 
     async def forward(self, request: Forwarded) -> Reply:
         """What auth says, a refusal too. Raises `Unavailable`."""
-        headers = {"X-Forwarded-For": request.client_address, "X-Request-ID": request.request_id}
-        if request.authorization:
-            headers["Authorization"] = request.authorization
-        reply = await self._peer.call(
-            request.method,
-            request.path,
-            headers=headers,
-            params=request.query,
-            body=request.body or None,
-        )
-        shown = {name: value for name, value in reply.headers.items() if name in _SHOWN}
-        return Reply(reply.status, shown, reply.body)
+        return await self._peer.forward(request)
 
     async def keys(self) -> bytes:
         """The JWK set, at most 10 s old. Raises `Unavailable`."""

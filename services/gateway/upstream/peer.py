@@ -1,16 +1,19 @@
 """One other service, as the gateway calls it."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
+from yarl import URL
 
 from libs.common.errors import Unavailable
 from libs.common.identity import ServiceIdentity
 from libs.common.logs import Trouble
-from services.gateway.usecases.doors import Reply
+from services.gateway.usecases.doors import TIMEOUT_SECONDS, Forwarded, Reply
 
-TIMEOUT_SECONDS = 2.0
+# What a service may tell a caller beside the body.
+_SHOWN = frozenset({"content-type", "retry-after", "www-authenticate"})
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -39,12 +42,16 @@ class Peer:
         method: str,
         path: str,
         *,
-        headers: dict[str, str] | None = None,
-        params: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
         body: bytes | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> Reply:
-        """The answer, whatever it says short of a 5xx. Raises `Unavailable`."""
+        """
+        The answer, whatever it says short of a 5xx; `path` is percent-encoded.
+
+        Raises `Unavailable`.
+        """
         sent = dict(headers or {})
         if self._identity is not None:
             sent |= await self._identity.headers()
@@ -53,7 +60,8 @@ class Peer:
         try:
             async with self._session.request(
                 method,
-                self._base_url + path,
+                # Encoded by us: a user who is called ".." must not be taken for a way up.
+                URL(self._base_url + path, encoded=True),
                 headers=sent,
                 params=params,
                 data=body,
@@ -71,6 +79,22 @@ class Peer:
             raise self.unavailable(str(reply.status))
         self._trouble.over()
         return reply
+
+    async def forward(self, request: Forwarded) -> Reply:
+        """The answer as a caller may see it, a refusal too. Raises `Unavailable`."""
+        reply = await self.call(
+            request.method,
+            request.path,
+            headers=request.headers,
+            params=request.query,
+            body=request.body or None,
+            timeout_seconds=request.timeout_seconds,
+        )
+        if reply.status == 401 and self._identity is not None:
+            # It is our word that was not taken; the caller's token is good, auth said so.
+            raise self.unavailable("401")
+        shown = {name: value for name, value in reply.headers.items() if name in _SHOWN}
+        return Reply(reply.status, shown, reply.body)
 
     async def get(self, path: str, *, headers: dict[str, str] | None = None) -> bytes:
         """The body of a 200. Raises `Unavailable` for anything else."""

@@ -1,6 +1,7 @@
 """What the gateway passes on: a question to another service, and its answer as it came."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -9,6 +10,10 @@ from pydantic import Field
 from libs.common.contracts.scores import ChangeKind
 from libs.common.contracts.sessions import Ticket, TicketOrder
 from libs.common.contracts.values import Contract
+
+TIMEOUT_SECONDS = 2.0
+# For what reads or writes much; below the edge's 10 s, so that our word on it comes first.
+LONG_TIMEOUT_SECONDS = 9.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +27,18 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """A request to auth, without anything that the caller could have forged."""
+    """
+    A request to another service, without anything that the caller could have forged.
+
+    `path` is percent-encoded; `headers` say for whom it is.
+    """
 
     method: str
     path: str
-    query: dict[str, str]
-    body: bytes
-    authorization: str
-    client_address: str
-    request_id: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    timeout_seconds: float = TIMEOUT_SECONDS
 
 
 class LedgerEntry(Contract):
@@ -69,12 +77,16 @@ class History(Protocol):
         ...
 
 
-class Accounts(Protocol):
-    """Auth."""
+class Owner(Protocol):
+    """The service whose word counts: auth, score or notification."""
 
     async def forward(self, request: Forwarded) -> Reply:
-        """What auth says, a refusal too. Raises `Unavailable`."""
+        """What it says, a refusal too. Raises `Unavailable`."""
         ...
+
+
+class Accounts(Owner, Protocol):
+    """Auth."""
 
     async def keys(self) -> bytes:
         """The JWK set. Raises `Unavailable`."""

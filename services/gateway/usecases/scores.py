@@ -14,7 +14,7 @@ MAX_WAITING = 5000
 
 OUTCOME_UNKNOWN = (
     "it is not known whether the increment was counted; "
-    "send it again with the same Idempotency-Key, and it counts once"
+    "send it again with the same Idempotency-Key or Action-Grant, and it counts once"
 )
 
 
@@ -33,10 +33,17 @@ class AddScore:
         self._ledger = ledger
 
     async def __call__(
-        self, caller: Verdict, points: int, *, idempotency_key: str, request_id: str
+        self,
+        caller: Verdict,
+        points: int,
+        *,
+        idempotency_key: str,
+        request_id: str,
+        fingerprint: str = "",
+        grant: str = "",
     ) -> Answer:
         """
-        The new total, durable.
+        The new total, durable. With a grant the key may be empty: the grant counts once, too.
 
         Raises what score refused; `Unavailable` means that the outcome is unknown.
         """
@@ -45,6 +52,8 @@ class AddScore:
             idempotency_key=idempotency_key,
             score_increment=points,
             request_id=request_id,
+            fingerprint=fingerprint,
+            grant=grant,
         )
         answering = self._ledger.submit(caller.user_id, increment)
         try:

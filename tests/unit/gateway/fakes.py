@@ -16,6 +16,10 @@ from libs.common.errors import AppError
 ETAG = '"3:91"'
 START = datetime(2025, 3, 1, 12, 34, tzinfo=UTC)
 PLAYER = ["scores:write", "scores:read", "stream:own"]
+ADMIN = [
+    "fraud:read", "fraud:write", "users:read", "users:write", "sessions:write", "grants:write",
+    "ops:read",
+]  # fmt: skip
 
 
 def token(name: str) -> str:
@@ -35,6 +39,12 @@ def a_verdict(user_id: str = "alice", *, now: datetime = START, **changes: Any) 
         "context_expires_at": now + timedelta(seconds=60),
     }
     return Verdict(**{**fields, **changes})
+
+
+def problem(status: int, code: str, **headers: str) -> web.Response:
+    """A refusal of a service behind the gateway."""
+    body = {"type": f"urn:live-scoreboard:problem:{code}", "status": status}
+    return web.json_response(body, status=status, headers=headers)
 
 
 class FakeClock:
@@ -73,7 +83,11 @@ class FakeJudge:
 
 @dataclass
 class FakeServices:
-    """Auth, score, scoreboard and notification behind one port, with what they were asked."""
+    """
+    Auth, score, scoreboard and notification behind one port, with what they were asked.
+
+    Where an admin's request arrives, the answer is what `says` gave for its raw path, or that path.
+    """
 
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     totals: Counter[str] = field(default_factory=Counter)
@@ -83,6 +97,9 @@ class FakeServices:
     bodies: list[Any] = field(default_factory=list)
     refusal: dict[str, Any] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
+    answers: dict[str, list[web.Response]] = field(default_factory=dict)
+    checks: dict[str, str] = field(default_factory=lambda: {"store": "ok"})
+    metrics: str = ""
     delay_seconds: float = 0
     url: str = ""
 
@@ -96,6 +113,14 @@ class FakeServices:
         self.verdicts[name] = a_verdict(user_id, now=datetime.now(UTC), **changes)  # noqa: TID251
         return {"Authorization": f"Bearer {name}"}
 
+    def says(self, path: str, *answers: web.Response) -> None:
+        """The next answers to this raw path."""
+        self.answers.setdefault(path, []).extend(answers)
+
+    def asked(self, part: str) -> list[web.Request]:
+        """The requests with this part in their raw path, oldest first."""
+        return [request for request in self.seen if part in request.rel_url.raw_path]
+
     def revoke(self, revocation: Revocation) -> None:
         self._revocations = RevocationList(etag='"1"', revocations=[revocation])
         self._revoked.set()
@@ -106,6 +131,8 @@ class FakeServices:
         app.router.add_routes(
             [
                 web.get("/livez", self._ok),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
                 web.post("/internal/token", self._token),
                 web.post("/internal/verdicts", self._judge),
                 web.get("/internal/revocations", self._list_revocations),
@@ -117,6 +144,9 @@ class FakeServices:
                 web.get("/boards/global/users/{user_id}", self._standing),
                 web.route("*", "/api/auth/{what}", self._account),
                 web.get("/.well-known/jwks.json", self._keys),
+                web.post("/api/grants", self._own),
+                web.route("*", "/api/admin/{what:.*}", self._own),
+                web.route("*", "/internal/admin/{what:.*}", self._own),
             ]
         )
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -138,6 +168,21 @@ class FakeServices:
 
     async def _ok(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        await asyncio.sleep(self.delay_seconds)
+        ready = all(check == "ok" for check in self.checks.values())
+        return web.json_response({"checks": self.checks}, status=200 if ready else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(text=self.metrics)
+
+    async def _own(self, request: web.Request) -> web.Response:
+        self.bodies.append(await request.text())
+        await asyncio.sleep(self.delay_seconds)
+        path = request.rel_url.raw_path
+        answers = self.answers.get(path)
+        return answers.pop(0) if answers else web.json_response({"path": path})
 
     async def _token(self, request: web.Request) -> web.Response:
         return web.json_response({"access_token": "service.token.signature", "expires_in": 300})
@@ -169,7 +214,7 @@ class FakeServices:
         if self.refusal:
             return self.refusal
         user_id = item["context"].split(".")[1]
-        key = (user_id, item["idempotency_key"])
+        key = (user_id, item["idempotency_key"] or item["grant"])
         if key in self.stored:
             return {**self.stored[key], "replayed": True, "remaining": 4}
         self.totals[user_id] += item["score_increment"]

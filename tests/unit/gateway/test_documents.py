@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema
 import pytest
 
 from services.gateway.main import app
@@ -49,7 +50,28 @@ def test_an_increment_is_documented_with_all_its_refusals_and_headers() -> None:
         "200", "401", "403", "408", "409", "413", "415", "422", "429", "503"
     }  # fmt: skip
     assert "Idempotency-Key" in operation["responses"]["200"]["headers"]
-    assert [p["name"] for p in operation["parameters"]] == ["Idempotency-Key"]
+    assert [p["name"] for p in operation["parameters"]] == ["Idempotency-Key", "Action-Grant"]
+
+
+def test_every_body_is_documented_with_an_example_that_its_schema_takes() -> None:
+    document = app.openapi()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if path.startswith("/api/admin/") and method in ("post", "put"):
+                assert "requestBody" in operation, (method, path)
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                schema = {**content["schema"], "components": document["components"]}
+                jsonschema.validate(content["example"], schema)
+
+
+def test_a_body_with_an_unknown_field_is_against_its_schema() -> None:
+    document = app.openapi()
+    content = document["paths"]["/api/admin/reversals"]["post"]["requestBody"]["content"]
+    ((_, order),) = content.items()
+    schema = {**order["schema"], "components": document["components"]}
+
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**order["example"], "undo": True}, schema)
 
 
 def test_vendored_files_are_the_published_ones() -> None:

@@ -1,11 +1,11 @@
-"""The header fields of two drafts."""
+"""The header fields of two drafts, and our own."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.errors import InvalidRequest
-from services.gateway.domain.headers import Quota, parse_idempotency_key
+from services.gateway.domain.headers import Quota, parse_action_grant, parse_idempotency_key
 
 PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=128)
 
@@ -60,3 +60,16 @@ def test_a_quota_says_what_is_left_and_when_it_is_back(
     quota: Quota, remaining: int, policy: str, state: str
 ) -> None:
     assert quota.headers(remaining=remaining) == {"RateLimit-Policy": policy, "RateLimit": state}
+
+
+def test_a_grant_is_taken_as_it_is() -> None:
+    assert parse_action_grant(["eyJ0.eyJq-_.c2ln"]) == "eyJ0.eyJq-_.c2ln"
+
+
+@pytest.mark.parametrize(
+    "fields", [[], ["a.b.c", "a.b.c"], [""], ["a.b"], ["a..c"], ["a.b.c.d"], ["a.b.c\n"], ["é.b.c"],
+               ["a.b." + "c" * 2045]],
+)  # fmt: skip
+def test_what_is_no_grant_is_refused(fields: list[str]) -> None:
+    with pytest.raises(InvalidRequest, match="Action-Grant"):
+        parse_action_grant(fields)

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from pydantic import ValidationError
 
 from libs.common.contracts.scores import Answer, Increment
 from libs.common.errors import KeyReused, RateLimited, ScoreLimitReached, Unavailable
@@ -43,6 +44,18 @@ async def test_an_increment_goes_out_in_its_users_order_with_the_users_context()
             ),
         )
     ]
+
+
+async def test_a_grant_stands_for_the_key_and_one_of_both_there_must_be() -> None:
+    ledger = FakeLedger(Answer(user_id="alice", new_score=10, version=1))
+    add = AddScore(ledger)
+
+    await add(ALICE, 10, idempotency_key="", request_id="r", fingerprint="f" * 32, grant="a.b.c")
+    with pytest.raises(ValidationError, match="idempotency_key or a grant"):
+        await add(ALICE, 10, idempotency_key="", request_id="r")
+
+    ((_, sent),) = ledger.submitted
+    assert (sent.grant, sent.idempotency_key, sent.fingerprint) == ("a.b.c", "", "f" * 32)
 
 
 @pytest.mark.parametrize(
