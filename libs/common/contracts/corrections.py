@@ -139,7 +139,11 @@ class ReversalCase(Contract):
 
 
 class ReversalList(Contract):
-    """Cases, newest first; `next` is the `before` of the next page, empty on the last."""
+    """
+    Cases, newest first, without `preview.changes`.
+
+    `next` is the `before` of the next page, empty on the last.
+    """
 
     cases: list[ReversalCase]
     next: str = ""

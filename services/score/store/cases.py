@@ -123,11 +123,12 @@ class Cases:
     async def page(
         self, *, state: str | None, before: int, limit: int
     ) -> tuple[list[ReversalCase], int | None]:
-        """The newest cases first, and where the next page begins."""
+        """The newest cases first, without their users, and where the next page begins."""
         values = {"state": state, "before": before, "limit": limit}
         async with transaction(self._engine) as connection:
             rows = (await connection.execute(_LIST, values)).all()
-        return [_case(row) for row in rows], rows[-1].number if len(rows) == limit else None
+        following = rows[-1].number if len(rows) == limit else None
+        return [_case(row, whole=False) for row in rows], following
 
     async def move(self, case_id: str, decide: Decide) -> ReversalCase:
         """Take the step that `decide` says. Raises `NotFound`, and what `decide` raises."""
@@ -213,7 +214,7 @@ async def _read(connection: AsyncConnection, case_id: str, *, lock: bool = False
     return _case(row)
 
 
-def _case(row: Any) -> ReversalCase:
+def _case(row: Any, *, whole: bool = True) -> ReversalCase:
     def act(prefix: str, reason: str = "") -> Act | None:
         by, at = getattr(row, f"{prefix}_by"), getattr(row, f"{prefix}_at")
         return Act(by=by, at=at, reason=reason) if by else None
@@ -222,7 +223,7 @@ def _case(row: Any) -> ReversalCase:
         case_id=row.case_id,
         state=row.state,
         selector=Selector.model_validate(row.selector),
-        preview=ReversalPreview.model_validate(row.preview),
+        preview=ReversalPreview.model_validate(row.preview | ({} if whole else {"changes": []})),
         entries=row.entries,
         done=row.done,
         requested=Act(by=row.requested_by, at=row.requested_at, reason=row.reason),
