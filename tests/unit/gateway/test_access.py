@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from libs.common.health import Readiness
 from services.gateway import main
 from services.gateway.routes.access import PUBLIC, MayWriteScores, UndeclaredRoute, permissions
+from tests.permissions import NEEDED
 
 
 def an_app(router: APIRouter) -> FastAPI:
@@ -92,34 +93,5 @@ def test_what_is_documented_is_what_is_enforced() -> None:
         ("GET", "/api/auth/me"): "signed-in",
         ("PATCH", "/api/auth/me"): "signed-in",
         ("GET", "/.well-known/jwks.json"): "public",
-        ("POST", "/api/grants"): "grants:write",
-        ("POST", "/api/admin/reversals"): "fraud:write",
-        ("GET", "/api/admin/reversals"): "fraud:read",
-        ("GET", "/api/admin/reversals/{case_id}"): "fraud:read",
-        ("POST", "/api/admin/reversals/{case_id}/approve"): "fraud:write",
-        ("POST", "/api/admin/reversals/{case_id}/withdraw"): "fraud:write",
-        ("POST", "/api/admin/reversals/{case_id}/revert"): "fraud:write",
-        ("POST", "/api/admin/users/{user_id}/hold"): "fraud:write",
-        ("POST", "/api/admin/users/{user_id}/release"): "fraud:write",
-        ("GET", "/api/admin/users/{user_id}/ledger"): "fraud:read",
-        ("GET", "/api/admin/audit"): "fraud:read",
-        ("GET", "/api/admin/reviews"): "fraud:read",
-        ("POST", "/api/admin/reviews/{review_id}"): "fraud:write",
-        ("GET", "/api/admin/bots"): "fraud:read",
-        ("PUT", "/api/admin/bots"): "fraud:write",
-        ("GET", "/api/admin/users/{user_id}"): "users:read",
-        ("DELETE", "/api/admin/users/{user_id}"): "users:write",
-        ("PUT", "/api/admin/users/{user_id}/roles"): "users:write",
-        ("POST", "/api/admin/users/{user_id}/ban"): "users:write",
-        ("POST", "/api/admin/users/{user_id}/unban"): "users:write",
-        ("POST", "/api/admin/users/{user_id}/logout"): "users:write",
-        ("GET", "/api/admin/users/{user_id}/account"): "users:read",
-        ("GET", "/api/admin/users/{user_id}/export"): "users:read",
-        ("GET", "/api/admin/audit/accounts"): "users:read",
-        ("GET", "/api/admin/sessions"): "users:read",
-        ("DELETE", "/api/admin/sessions/{session_id}"): "sessions:write",
-        ("DELETE", "/api/admin/users/{user_id}/sessions"): "sessions:write",
-        ("GET", "/api/admin/nodes"): "users:read",
-        ("POST", "/api/admin/nodes/{node}/drain"): "sessions:write",
-        ("GET", "/api/admin/status"): "ops:read",
+        **NEEDED,
     }
