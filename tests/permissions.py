@@ -1,4 +1,4 @@
-"""What each route of moderation and operation asks for: stated here, and nowhere taken from code."""
+"""What each route of moderation and operation asks for: stated here, taken from no code."""
 
 NEEDED = {
     ("POST", "/api/grants"): "grants:write",
