@@ -1,9 +1,12 @@
 """In-memory twins of the stores; each passes the suite of the real one (`tests/contract`)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from uuid import uuid4
 
+from libs.common.contracts.boards import Reason
 from libs.common.contracts.scores import LedgerDigest, LedgerPage, LedgerRow
 from libs.common.contracts.values import MAX_TOTAL
 from services.score.domain.changes import Change, Commit
@@ -14,7 +17,9 @@ from services.scoreboard.usecases.ports import (
     BoardDigest,
     BoardGone,
     BoardUnavailable,
+    Due,
     Gap,
+    Later,
     Offsets,
 )
 
@@ -117,6 +122,9 @@ class MemoryBoard:
         self._offsets: dict[int, dict[int, int]] = {}
         self._ledger_epochs: dict[int, int] = {}
         self._tops: dict[int, Top] = {}
+        self._corrected: dict[int, int] = {}
+        self._said: dict[int, Top] = {}
+        self._said_at: dict[int, float] = {}
         self._members: dict[int, tuple[tuple[str, int], ...]] = {}
         self._runs: dict[int, int] = {}
         self._current = 0
@@ -136,8 +144,11 @@ class MemoryBoard:
                 raise Gap(partition, known.get(partition, 0))
         for partition, (_, reached) in offsets.items():
             known[partition] = max(known.get(partition, 0), reached)
+        oldest = (self._ledger_epochs[epoch], 0)
         news = [
-            row for row in rows if row.user_id not in board or row.stamp > board[row.user_id].stamp
+            row
+            for row in rows
+            if row.stamp > (board[row.user_id].stamp if row.user_id in board else oldest)
         ]
         board.update((row.user_id, row) for row in news)
         before = self._tops[epoch]
@@ -147,16 +158,45 @@ class MemoryBoard:
         if members == self._members.get(epoch, ()):
             return Applied(len(news), None)
         self._members[epoch] = members
-        self._tops[epoch] = Top(epoch, before.rev + 1, entries)
-        return Applied(len(news), self._tops[epoch])
+        accepted = max(before.accepted_us, *(row.reached_us for row in rows))
+        self._tops[epoch] = Top(epoch, before.rev + 1, entries, accepted)
+        if any(row.correction for row in rows):
+            self._corrected[epoch] = before.rev + 1
+        return Applied(len(news), Top(epoch, before.rev + 1, entries))
 
     async def offsets(self, epoch: int) -> Mapping[int, int]:
         self._of(epoch)
         return dict(self._offsets[epoch])
 
-    async def top(self, epoch: int) -> Top:
+    async def due(
+        self, epoch: int, *, window_seconds: float, heartbeat_seconds: float
+    ) -> Due | Later:
         self._of(epoch)
-        return self._tops[epoch]
+        now, top, said = monotonic(), self._tops[epoch], self._said.get(epoch)
+        reason: Reason = "scores"
+        if said is None:
+            reason = "rebuild"
+        elif top.entries == said.entries:
+            reason = "heartbeat"
+        elif self._corrected.get(epoch, -1) > said.rev:
+            reason = "correction"
+        quiet = reason == "heartbeat"
+        since = now - self._said_at.get(epoch, float("-inf"))
+        pause = (heartbeat_seconds if quiet else window_seconds) - since
+        if pause > 0:
+            return Later(pause, quiet)
+        self._said_at[epoch] = now
+        accepted = top.accepted_us if reason in ("scores", "correction") else 0
+        return Due(replace(top, reason=reason, accepted_us=accepted), said, mark="")
+
+    async def announced(self, due: Due) -> None:
+        self._ask()
+        said = self._said.get(due.top.epoch)
+        if said is None or said.rev < due.top.rev:
+            self._said[due.top.epoch] = replace(due.top, reason="scores", accepted_us=0)
+            now = self._tops.get(due.top.epoch)
+            if now is not None and now.rev == due.top.rev:
+                self._tops[due.top.epoch] = replace(now, accepted_us=0)
 
     async def digest(self, epoch: int) -> BoardDigest:
         rows = self._of(epoch).values()

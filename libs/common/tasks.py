@@ -8,7 +8,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -18,6 +18,8 @@ from libs.common import metrics
 
 LAG_INTERVAL_SECONDS = 0.25
 LAG_WINDOW = 20
+# Longer than what a task may need to end well: 5 s to close a client of Kafka's.
+CANCEL_AGAIN_SECONDS = 6.0
 
 _log = structlog.get_logger()
 
@@ -33,9 +35,7 @@ async def background(
         yield task
     finally:
         task.remove_done_callback(_stop_process)
-        task.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await task
+        await _end(task)
 
 
 def spawn(work: Coroutine[Any, Any, Any], owned: set[asyncio.Task[Any]], *, name: str) -> None:
@@ -88,6 +88,18 @@ async def watch_loop_lag(service: str) -> None:
         recent[turn % LAG_WINDOW] = max(0.0, loop.time() - before - LAG_INTERVAL_SECONDS)
         turn += 1
         metrics.LOOP_LAG_SECONDS.labels(service).set(max(recent))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """
+    Cancel until it is so: redis-py waits by `wait_for`, which before Python 3.12 forgets that it
+    was cancelled if what it waited for came in the same moment.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_AGAIN_SECONDS)
+    if not task.cancelled():
+        task.exception()  # seen, and of no interest any more
 
 
 def _stop_process(task: asyncio.Task[None]) -> None:

@@ -3,11 +3,13 @@ Reads `score-updates` as a member of the region's group, and keeps the board cur
 
 Every trouble has one of three answers: wait and repeat (Redis or Kafka away), go to where the
 board says (a newer board is shown), or build a new board (something was lost). If records wait
-and none was handled for 15 s, the process ends, and is started anew: aiokafka is known to hang.
+and none was handled for 15 s, the process ends, and is started anew: aiokafka is known to hang. A
+group that is forming anew may take a minute: it waits for members that do not answer.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -26,12 +28,17 @@ READ_TIMEOUT_MS = 200
 RETRY_SECONDS = 0.5
 WATCH_SECONDS = 5.0
 STUCK_SECONDS = 15.0
+FORMING_SECONDS = 60.0
 
 _log = structlog.get_logger()
 
 
 class Stuck(Exception):
     """Records wait and nothing is handled."""
+
+    def __init__(self, lag: int, seconds: float) -> None:
+        super().__init__(f"{lag} records wait, none was handled for {seconds:.0f} s")
+        self.seconds = seconds
 
 
 class Consumer:
@@ -88,16 +95,18 @@ class Consumer:
 
     async def watch(self) -> None:
         """Commit and look every 5 s; raise `Stuck` when nothing moves though it could."""
-        handled, moved_at = -1, 0.0
-        loop = asyncio.get_running_loop()
+        handled, still = -1, 0.0
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             await self._commit()
             lag = await self._lag()
             if lag == 0 or self._handled != handled or self._waiting_for_redis:
-                handled, moved_at = self._handled, loop.time()
-            elif loop.time() - moved_at >= STUCK_SECONDS:
-                raise Stuck(f"{lag} records wait, none was handled for {STUCK_SECONDS:.0f} s")
+                handled, still = self._handled, 0.0
+                continue
+            still += WATCH_SECONDS  # not by the clock: a process that was stopped did not hang
+            forming = self._reader is None or not self._reader.settled
+            if still >= (FORMING_SECONDS if forming else STUCK_SECONDS):
+                raise Stuck(lag, still)
 
     async def _follow(self, reader: GroupReader) -> None:
         caught_up = False
@@ -111,19 +120,20 @@ class Consumer:
                 if not caught_up and reader.assigned and len(messages) < MAX_RECORDS:
                     caught_up = True
                     self._announcer.refresh()
-                if messages:
-                    await self._handle(messages, announce=caught_up)
+                # An empty batch, too: another replica may show a new board, and as long as nobody
+                # scores, that is how we learn that we wrote our last to the old one.
+                await self._handle(messages, announce=caught_up)
             except BoardGone:
                 caught_up = False
                 await self._relocate(reader)
             except LogGone as error:
                 _log.warning("log_gone", detail=str(error))
                 caught_up = False
-                await self._renew(reader, "log-lost")
+                await self._renew(reader, "log-lost", self._apply.epoch)
             except Gap as error:
                 _log.warning("redis_lost_writes", detail=str(error))
                 caught_up = False
-                await self._renew(reader, "redis-lost-writes")
+                await self._renew(reader, "redis-lost-writes", self._apply.epoch)
 
     async def _handle(self, messages: Sequence[Message], *, announce: bool) -> None:
         reached = {message.partition: message.offset + 1 for message in messages}
@@ -154,15 +164,14 @@ class Consumer:
         """Another board is shown, or none is."""
         try:
             await reader.locate()
-        except BoardGone:
-            await self._renew(reader, "missing")
+        except BoardGone as gone:
+            await self._renew(reader, "missing", gone.epoch)
 
-    async def _renew(self, reader: GroupReader, reason: str) -> None:
-        await self._rebuild.run(reason)
-        try:
+    async def _renew(self, reader: GroupReader, reason: str, epoch: int) -> None:
+        if not await self._rebuild.run(reason, epoch):
+            await asyncio.sleep(RETRY_SECONDS)  # another replica is building it, or has built it
+        with suppress(BoardGone):  # not yet; the next batch finds that out
             await reader.locate()
-        except BoardGone:
-            await asyncio.sleep(RETRY_SECONDS)  # another replica is building it
 
     async def _commit(self) -> None:
         """Tell the group how far we are; that is for people who look at its lag."""

@@ -1,14 +1,13 @@
 """
-The rules of the board: what is newer, who is ahead, what moved, and when to say so.
+The rules of the board: what is newer, who is ahead, and what moved.
 
 Whoever reached a total first is ahead of those who reached it later; then the id's bytes decide.
 SQL says the same: `ORDER BY score DESC, reached_at, user_id COLLATE "C"`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
 
 from libs.common.contracts.boards import Reason
 from libs.common.contracts.scores import LedgerRow, ScoreUpdated
@@ -113,35 +112,6 @@ def moves(before: Top | None, after: Top) -> Mapping[str, int]:
     behind = len(before.entries)
     gained = {user: ranks.get(user, behind) - rank for rank, (user, _) in enumerate(after.entries)}
     return {user: places for user, places in gained.items() if places}
-
-
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)  # slots and Generic do not go together before Python 3.12
-class Throttle(Generic[Value]):
-    """
-    At most one emission per window, never late for the first, and always the newest.
-
-    Idle: what comes goes out at once (leading edge). Inside the window: the newest is kept and
-    goes out at its end (trailing edge). A plain debounce would never fire under steady traffic.
-    """
-
-    window: float
-    open_at: float = float("-inf")
-    pending: Value | None = None
-
-    def offer(self, value: Value) -> "Throttle[Value]":
-        """A new value; it replaces one that still waits."""
-        return replace(self, pending=value)
-
-    def wait(self, now: float) -> float | None:
-        """Seconds until something is to go out; None if nothing waits."""
-        return None if self.pending is None else max(0.0, self.open_at - now)
-
-    def emit(self, now: float) -> "Throttle[Value]":
-        """The state after `pending` went out at `now`."""
-        return replace(self, open_at=now + self.window, pending=None)
 
 
 def chunks(rows: Sequence[Row], size: int) -> Iterable[Sequence[Row]]:

@@ -70,7 +70,6 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         announcer = Announcer(
             board,
             SnapshotPublisher(snapshots, system_clock, **place),
-            system_clock,
             window_seconds=settings.window_ms / 1000,
             heartbeat_seconds=settings.heartbeat_seconds,
         )

@@ -1,5 +1,6 @@
 """One suite for the board in memory and the board in Redis."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import count
 
@@ -8,21 +9,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from libs.common.contracts.values import MAX_TOTAL
-from services.scoreboard.domain import Row, Top, in_order, newest
+from services.scoreboard.domain import Row, in_order, newest
 from services.scoreboard.store.board import Keys, RedisBoard, open_redis
 from services.scoreboard.usecases.ports import (
+    AnnouncedBoard,
     AuditedBoard,
     BoardBuilder,
     BoardDigest,
     BoardGone,
+    Due,
     Gap,
+    Later,
 )
 from tests.fakes import MemoryBoard
+
+WINDOW_SECONDS = 0.05
 
 _epochs = count(1)
 
 
-class Board(AuditedBoard, BoardBuilder):
+class Board(AuditedBoard, BoardBuilder, AnnouncedBoard):
     """All that a board does."""
 
 
@@ -36,9 +42,9 @@ async def board(request: pytest.FixtureRequest) -> AsyncIterator[Board]:
     await redis.aclose()
 
 
-async def shown(board: Board, *rows: Row) -> int:
+async def shown(board: Board, *rows: Row, ledger_epoch: int = 1) -> int:
     epoch = next(_epochs)
-    await board.begin(epoch, 1, {0: 100})
+    await board.begin(epoch, ledger_epoch, {0: 100})
     await board.apply(epoch, rows, {})
     assert await board.finish(epoch)
     return epoch
@@ -51,7 +57,9 @@ def row(user: str, score: int, version: int = 1, at: int = 0, **more: bool | int
 async def test_there_is_no_board_at_first(board: Board) -> None:
     assert await board.current() == 0
     with pytest.raises(BoardGone):
-        await board.top(0)
+        await board.offsets(0)
+    with pytest.raises(BoardGone):
+        await due(board, 0)
 
 
 async def test_leaders_are_first_and_the_earliest_wins_a_tie(board: Board) -> None:
@@ -81,6 +89,14 @@ async def test_a_later_ledger_epoch_beats_a_larger_version(board: Board) -> None
     assert (await board.leaders(epoch, 1)) == [("a", 3)]
 
 
+async def test_what_an_older_ledger_said_is_no_news(board: Board) -> None:
+    epoch = await shown(board, row("a", 10, ledger=2), ledger_epoch=2)
+    late = [row("a", 99, version=9), row("never-was", 99, version=9)]
+    assert (await board.apply(epoch, late, {})).count == 0
+    assert await board.leaders(epoch, 9) == [("a", 10)]
+    assert await board.digest(epoch) == BoardDigest(2, 1, 10, 1)
+
+
 async def test_a_score_can_fall_and_the_eleventh_comes_back(board: Board) -> None:
     epoch = await shown(board, *(row(f"u{n:02}", 100 - n) for n in range(11)))
     done = await board.apply(epoch, [row("u00", 1, version=2)], {})
@@ -101,12 +117,13 @@ async def test_who_is_held_is_counted_but_not_shown_and_returns_to_the_same_rank
 
 async def test_rev_counts_changes_of_the_top_ten_only(board: Board) -> None:
     epoch = await shown(board, *(row(f"u{n:02}", 100 + n) for n in range(10)))
-    before = (await board.top(epoch)).rev
+    before = await told(board, epoch)
     assert (await board.apply(epoch, [row("low", 1)], {})).top is None
     changed = await board.apply(epoch, [row("low", 999, version=2)], {})
     assert changed.top is not None
-    assert changed.top.position == (epoch, before + 1)
-    assert await board.top(epoch) == Top(epoch, before + 1, changed.top.entries)
+    assert changed.top.position == (epoch, before.top.rev + 1)
+    after = await told(board, epoch)
+    assert (after.top.position, after.top.entries) == (changed.top.position, changed.top.entries)
 
 
 async def test_offsets_are_kept_with_the_state_and_never_fall(board: Board) -> None:
@@ -130,6 +147,100 @@ async def test_a_board_that_was_replaced_takes_nothing(board: Board) -> None:
     assert await board.current() == new
     with pytest.raises(BoardGone):
         await board.apply(old, [row("a", 3, version=9)], {})
+
+
+async def due(board: Board, epoch: int) -> Due | Later:
+    return await board.due(epoch, window_seconds=WINDOW_SECONDS, heartbeat_seconds=60)
+
+
+async def told(board: Board, epoch: int) -> Due:
+    """Wait for the turn, take it, and say so."""
+    while isinstance(now := await due(board, epoch), Later):
+        assert not now.quiet
+        await asyncio.sleep(now.seconds)
+    await board.announced(now)
+    return now
+
+
+async def test_a_new_board_is_announced_whatever_it_holds(board: Board) -> None:
+    first = await told(board, await shown(board))
+    assert (first.top.reason, first.top.entries, first.before) == ("rebuild", (), None)
+    assert first.top.accepted_us == 0
+
+
+async def test_a_change_is_announced_with_what_was_said_before(board: Board) -> None:
+    epoch = await shown(board, row("a", 1))
+    first = await told(board, epoch)
+    quiet = await due(board, epoch)
+    assert isinstance(quiet, Later)
+    assert quiet.quiet
+    await board.apply(epoch, [row("b", 2, at=9)], {})
+    second = await told(board, epoch)
+    assert (second.top.reason, second.top.accepted_us) == ("scores", 9)
+    assert second.top.entries == (("b", 2), ("a", 1))
+    assert second.before is not None
+    assert second.before.position == first.top.position
+    assert second.before.entries == first.top.entries
+    await board.apply(epoch, [row("c", 3, at=4)], {})
+    assert (await told(board, epoch)).top.accepted_us == 4
+
+
+async def test_of_all_who_ask_in_a_window_one_has_the_turn(board: Board) -> None:
+    epoch = await shown(board)
+    await told(board, epoch)
+    await asyncio.sleep(WINDOW_SECONDS)
+    await board.apply(epoch, [row("a", 1)], {})
+    answers = await asyncio.gather(*(due(board, epoch) for _ in range(5)))
+    assert sum(isinstance(answer, Due) for answer in answers) == 1
+    waits = [answer for answer in answers if isinstance(answer, Later)]
+    assert all(0 < wait.seconds <= WINDOW_SECONDS and not wait.quiet for wait in waits)
+
+
+async def test_what_was_not_said_in_the_end_is_due_again(board: Board) -> None:
+    epoch = await shown(board)
+    await told(board, epoch)
+    await board.apply(epoch, [row("a", 1, at=5)], {})
+    await asyncio.sleep(WINDOW_SECONDS)
+    first = await due(board, epoch)
+    await asyncio.sleep(WINDOW_SECONDS)
+    assert await due(board, epoch) == first
+
+
+async def test_a_change_that_was_taken_back_is_nothing_to_say(board: Board) -> None:
+    epoch = await shown(board, row("a", 1))
+    await told(board, epoch)
+    await board.apply(epoch, [row("b", 2)], {})
+    await board.apply(epoch, [row("b", 2, version=2, held=True)], {})
+    await asyncio.sleep(WINDOW_SECONDS)
+    assert isinstance(await due(board, epoch), Later)
+
+
+async def test_a_correction_is_told_as_one_whatever_followed_in_its_window(board: Board) -> None:
+    epoch = await shown(board, row("a", 9))
+    await told(board, epoch)
+    await board.apply(epoch, [Row("a", 1, 1, 2, 0, correction=True)], {})
+    await board.apply(epoch, [row("b", 2)], {})
+    assert (await told(board, epoch)).top.reason == "correction"
+    await board.apply(epoch, [row("c", 3)], {})
+    assert (await told(board, epoch)).top.reason == "scores"
+
+
+async def test_a_late_word_does_not_hide_what_was_said_after_it(board: Board) -> None:
+    epoch = await shown(board, row("a", 1))
+    early = await told(board, epoch)
+    await board.apply(epoch, [row("b", 2)], {})
+    await told(board, epoch)
+    await board.announced(early)
+    await asyncio.sleep(WINDOW_SECONDS)
+    assert isinstance(await due(board, epoch), Later)
+
+
+async def test_a_heartbeat_repeats_the_newest_in_silence_only(board: Board) -> None:
+    epoch = await shown(board, row("a", 1))
+    first = await told(board, epoch)
+    beat = await board.due(epoch, window_seconds=60, heartbeat_seconds=0)
+    assert isinstance(beat, Due)
+    assert (beat.top.reason, beat.top.position) == ("heartbeat", first.top.position)
 
 
 async def test_an_older_board_is_never_shown_after_a_newer(board: Board) -> None:
@@ -202,7 +313,7 @@ async def test_duplicated_shuffled_and_sliced_updates_give_the_same_board(
             revs.append(done.top.rev)
     expected = [(r.user_id, r.score) for r in truth]
     assert await board.leaders(epoch, 100) == expected
-    assert list((await board.top(epoch)).entries) == expected[:10]
+    assert list((await told(board, epoch)).top.entries) == expected[:10]
     assert revs == sorted(set(revs))
     kept = newest(rows)
     sums = (len(kept), sum(r.score for r in kept), sum(r.version for r in kept))

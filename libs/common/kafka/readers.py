@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 
 from libs.common import metrics
 from libs.common.errors import BrokerUnavailable, LogGone
@@ -17,6 +17,8 @@ FETCH_MAX_WAIT_MS = 50
 SESSION_TIMEOUT_MS = 15_000
 HEARTBEAT_MS = 3_000
 METADATA_MAX_AGE_MS = 30_000
+# aiokafka repeats a commit for as long as there is no coordinator, be it for ever.
+COMMIT_DEADLINE_SECONDS = 5.0
 EMPTY_FETCH_SECONDS = 0.005
 
 _log = structlog.get_logger()
@@ -50,6 +52,8 @@ class GroupReader:
     ) -> None:
         self._topic = topic
         self._positions = positions
+        self._located = False
+        self._partitions = 0
         self._failure: Exception | None = None
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
@@ -70,7 +74,7 @@ class GroupReader:
         with broker_errors():
             await self._consumer.start()
         _pace(self._consumer)
-        self._consumer.subscribe([self._topic], listener=_Assigned(self))
+        self._join()
 
     async def close(self) -> None:
         await close(self._consumer)
@@ -79,14 +83,20 @@ class GroupReader:
     def assigned(self) -> frozenset[int]:
         return frozenset(tp.partition for tp in self._consumer.assignment())
 
+    @property
+    def settled(self) -> bool:
+        """Whether the group has formed, and the state has said where to read from."""
+        return self._located
+
     async def read(self, *, max_records: int, timeout_ms: int) -> list[Message]:
         """
         What has come, in order within a partition. Raises `LogGone`, `BrokerUnavailable`, or what
         `positions` raised when partitions were assigned.
         """
+        self._follow_growth()
         polled: Mapping[TopicPartition, Sequence[object]] = {}
         try:
-            with broker_errors():
+            with broker_errors(), suppress(NoOffsetForPartitionError):
                 polled = await self._consumer.getmany(
                     timeout_ms=timeout_ms, max_records=max_records
                 )
@@ -96,6 +106,8 @@ class GroupReader:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
+        if not self._located:
+            return []  # aiokafka began where the group committed; the state has not spoken yet
         return [_message(record) for records in polled.values() for record in records]
 
     async def locate(self) -> None:
@@ -113,8 +125,9 @@ class GroupReader:
         }
         try:
             if known:
-                await self._consumer.commit(known)
-        except KafkaError as error:
+                async with asyncio.timeout(COMMIT_DEADLINE_SECONDS):
+                    await self._consumer.commit(known)
+        except (KafkaError, TimeoutError) as error:
             _log.info("commit_skipped", topic=self._topic, error=type(error).__name__)
 
     async def lag(self) -> int:
@@ -147,6 +160,26 @@ class GroupReader:
             starts = await self._consumer.beginning_offsets(unknown)
             for tp, start in starts.items():
                 self._consumer.seek(tp, start)
+        self._partitions = self._count()
+        self._located = True
+
+    def _join(self) -> None:
+        self._consumer.subscribe([self._topic], listener=_Assigned(self))
+
+    def _follow_growth(self) -> None:
+        """
+        Join anew when the topic got partitions.
+
+        The group's leader alone would watch for them, and a leader that was restarted under its
+        static name does not know that it is one (KIP-814; aiokafka's requests are older).
+        """
+        if self._located and self._count() > self._partitions:
+            _log.info("partitions_added", topic=self._topic, partitions=self._count())
+            self._located = False
+            self._join()
+
+    def _count(self) -> int:
+        return len(self._consumer.partitions_for_topic(self._topic) or ())
 
 
 class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -155,12 +188,14 @@ class _Assigned(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, reader: GroupReader) -> None:
         self._reader = reader
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, _: set[TopicPartition]) -> None:
         """Nothing to hand over: offsets are kept with the state."""
+        self._reader._located = False
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         try:
-            await self._reader._locate(assigned)
+            with broker_errors():
+                await self._reader._locate(assigned)
         except Exception as error:  # noqa: BLE001 - raised by read()
             self._reader._failure = error
 
@@ -215,10 +250,12 @@ def _pace(consumer: AIOKafkaConsumer) -> None:
     async def paced(*request: object) -> bool:
         loop = asyncio.get_running_loop()
         earliest = loop.time() + EMPTY_FETCH_SECONDS
-        found: bool = await fetch(*request)
-        if not found:
-            # The fetcher cancels its requests when it closes, and awaits them: they must not raise.
-            with suppress(asyncio.CancelledError):
+        found = False
+        # The fetcher cancels its requests when it closes, and awaits them: they must not raise, or
+        # the consumer stays half open and its owner takes itself for cancelled.
+        with suppress(asyncio.CancelledError):
+            found = await fetch(*request)
+            if not found:
                 await asyncio.sleep(max(0.0, earliest - loop.time()))
         return found
 

@@ -19,12 +19,15 @@ EMBEDDED_SEGMENT_BYTES = 1024 * 1024
 
 async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
     """Where each partition of a topic ends now. Raises `BrokerUnavailable`."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, client_id=f"ends-{uuid4().hex[:8]}")
+    # Named here, the topic is in the client's metadata: Kafka tells of no others, noida-db of all.
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, client_id=f"ends-{uuid4().hex[:8]}"
+    )
     try:
         with broker_errors():
             async with asyncio.timeout(ENDS_DEADLINE_SECONDS):
                 await consumer.start()
-                partitions = await _partitions(consumer, topic)
+                partitions = consumer.partitions_for_topic(topic) or ()
                 ends = await consumer.end_offsets([TopicPartition(topic, p) for p in partitions])
         return {tp.partition: offset for tp, offset in ends.items()}
     finally:
@@ -62,8 +65,3 @@ async def ensure_topics(
             )
     finally:
         await admin.close()
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    await consumer.topics()  # fetches the metadata that partitions_for_topic reads
-    return set(consumer.partitions_for_topic(topic) or ())

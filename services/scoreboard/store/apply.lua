@@ -1,17 +1,22 @@
 -- Keep the newest state of each user, and say whether the top ten changed.
 -- KEYS[1]  z     sorted set: member (16 hex digits of time, user id) -> minus points
 -- KEYS[2]  v     hash: user id -> "ledger_epoch version score held member"
--- KEYS[3]  meta  hash: epoch, rev, top, users, versions, points_hi, points_lo, off:<partition>
+-- KEYS[3]  meta  hash: epoch, ledger_epoch, users, versions, points_hi, points_lo, off:<partition>;
+--                rev, top; accepted (microseconds) and corrected (rev): what is not announced yet
 -- ARGV[1]  epoch the caller believes in
 -- ARGV[2]  JSON: [[partition, offset expected, offset reached], …]
 -- ARGV[3]  JSON: [[user id, score, ledger_epoch, version, member, held (1 or 0)], …]; a user once
+-- ARGV[4]  when the newest of them was accepted, in microseconds   ARGV[5]  1 if one is a correction
 -- (JSON, because packing six arguments per user cost the caller more than all the rest.)
 -- Returns {'EPOCH'}                          another board is current: nothing was done
 --         {'GAP', partition, offset}         this Redis went back in time: read again from there
 --         {'OK', applied, rev}               the top ten is as it was
 --         {'OK', applied, rev, member, -points, …}   it changed
 local POINTS_BASE = 67108864 -- 2^26: sums of points in two halves, each exact in a double
-if redis.call('HGET', KEYS[3], 'epoch') ~= ARGV[1] then return {'EPOCH'} end
+local epoch, ledger_epoch = unpack(redis.call('HMGET', KEYS[3], 'epoch', 'ledger_epoch'))
+if epoch ~= ARGV[1] then return {'EPOCH'} end
+-- What an older ledger said of a user whom this one never knew is no news.
+ledger_epoch = tonumber(ledger_epoch)
 
 local offsets = {}
 for _, entry in ipairs(cjson.decode(ARGV[2])) do
@@ -33,7 +38,7 @@ local removed, added, kept = {}, {}, {}
 local new_users, versions, high, low = 0, 0, 0, 0
 for n, row in ipairs(rows) do
     local user, score, ledger, version, member, held = unpack(row)
-    local old_ledger, old_version, old_score, old_held, old_member = 0, 0, 0, '1', ''
+    local old_ledger, old_version, old_score, old_held, old_member = ledger_epoch, 0, 0, '1', ''
     if known[n] then
         local a, b, c, d, e = string.match(known[n], '^(%d+) (%d+) (%d+) (%d) (.*)$')
         old_ledger, old_version, old_score, old_held, old_member = tonumber(a), tonumber(b), tonumber(c), d, e
@@ -70,5 +75,8 @@ local top = redis.call('ZRANGE', KEYS[1], 0, 9, 'WITHSCORES')
 local text = table.concat(top, ' ')
 if redis.call('HGET', KEYS[3], 'top') == text then return {'OK', #kept / 2, rev} end
 rev = redis.call('HINCRBY', KEYS[3], 'rev', 1)
-redis.call('HSET', KEYS[3], 'top', text)
+local accepted = tonumber(redis.call('HGET', KEYS[3], 'accepted') or 0)
+redis.call('HSET', KEYS[3], 'top', text,
+    'accepted', string.format('%.0f', math.max(accepted, tonumber(ARGV[4]))))
+if ARGV[5] == '1' then redis.call('HSET', KEYS[3], 'corrected', rev) end
 return {'OK', #kept / 2, rev, unpack(top)}

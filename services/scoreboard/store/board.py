@@ -1,10 +1,11 @@
 """
 The write side: apply batches, build boards, say where to read from.
 
-Keys of one board share a hash tag, so that a script finds them in one slot of a cluster:
-`{region:board:epoch}:z | :v | :meta`; `{region:board}:epoch` points to the current one.
+All keys share a hash tag, so that a script finds them in one slot of a cluster:
+`{region:board}:<epoch>:z | :v | :meta`; `{region:board}:epoch` points to the current one.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,11 +22,14 @@ from services.scoreboard.usecases.ports import (
     BoardDigest,
     BoardGone,
     BoardUnavailable,
+    Due,
     Gap,
+    Later,
     Offsets,
 )
 
-SOCKET_TIMEOUT_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
+CONNECT_SECONDS = 5.0
 MAX_ROWS_PER_CALL = 500
 UNFINISHED_TTL_SECONDS = 3600
 POINTS_BASE = 2**26
@@ -37,14 +41,14 @@ class Keys:
     """The names of one board's keys."""
 
     def __init__(self, region: str, board: str) -> None:
-        self._name = f"{region}:{board}"
-        self.pointer = f"{{{self._name}}}:epoch"
-        self.lock = f"{{{self._name}}}:rebuild"
+        self.prefix = f"{{{region}:{board}}}:"
+        self.pointer = f"{self.prefix}epoch"
+        self.lock = f"{self.prefix}rebuild"
 
     def of(self, epoch: int) -> tuple[str, str, str]:
         """Sorted set, versions and meta of one epoch."""
-        tag = f"{{{self._name}:{epoch}}}"
-        return f"{tag}:z", f"{tag}:v", f"{tag}:meta"
+        of = f"{self.prefix}{epoch}"
+        return f"{of}:z", f"{of}:v", f"{of}:meta"
 
 
 class RedisBoard:
@@ -53,8 +57,10 @@ class RedisBoard:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
-        self._apply = redis.register_script((_HERE / "apply.lua").read_text("utf-8"))
-        self._flip = redis.register_script((_HERE / "flip.lua").read_text("utf-8"))
+        self._apply, self._flip, self._due, self._said = (
+            redis.register_script((_HERE / f"{name}.lua").read_text("utf-8"))
+            for name in ("apply", "flip", "due", "said")
+        )
 
     async def current(self) -> int:
         """The epoch of the current board; 0 if there is none."""
@@ -77,10 +83,25 @@ class RedisBoard:
         meta = await self._meta(epoch)
         return {int(f[4:]): int(value) for f, value in meta.items() if f.startswith("off:")}
 
-    async def top(self, epoch: int) -> Top:
-        """The top ten as it was when `rev` was counted. Raises `BoardGone`."""
-        meta = await self._meta(epoch)
-        return Top(epoch, int(meta["rev"]), _entries(meta["top"].split()))
+    async def due(
+        self, epoch: int, *, window_seconds: float, heartbeat_seconds: float
+    ) -> Due | Later:
+        """What is to be announced; one replica per window is told. Raises `BoardGone`."""
+        pauses = [round(window_seconds * 1e6), round(heartbeat_seconds * 1e6)]
+        match await _asked(self._due([self._keys.of(epoch)[2]], pauses)):
+            case ["QUIET" | "WAIT" as kind, pause]:
+                return Later(pause / 1e6, quiet=kind == "QUIET")
+            case ["SAY", reason, rev, accepted, top, said_rev, said_top]:
+                before = Top(epoch, int(said_rev), _entries(said_top.split()))
+                now = Top(epoch, int(rev), _entries(top.split()), int(accepted), reason)
+                return Due(now, None if reason == "rebuild" else before, mark=top)
+            case _:
+                raise BoardGone(epoch)
+
+    async def announced(self, due: Due) -> None:
+        """It was: what comes next is compared with it."""
+        meta = self._keys.of(due.top.epoch)[2]
+        await _asked(self._said([meta], [due.top.rev, due.mark]))
 
     async def digest(self, epoch: int) -> BoardDigest:
         """Sums over all users, kept with every change. Raises `BoardGone`."""
@@ -144,14 +165,8 @@ class RedisBoard:
 
     async def finish(self, epoch: int) -> bool:
         """Show the new board and drop the old one; False if a newer one is shown already."""
-        for key in self._keys.of(epoch):
-            await _asked(self._redis.persist(key))
-        before = int(await _asked(self._flip([self._keys.pointer], [epoch])))
-        outdated = epoch if before < 0 else before
-        if outdated:
-            for key in self._keys.of(outdated):
-                await _asked(self._redis.unlink(key))
-        return before >= 0
+        keys = [self._keys.pointer, *self._keys.of(epoch)]
+        return bool(await _asked(self._flip(keys, [epoch, self._keys.prefix])))
 
     async def check(self) -> None:
         """Raise unless Redis answers."""
@@ -162,7 +177,13 @@ class RedisBoard:
         states = [
             (r.user_id, r.score, r.ledger_epoch, r.version, r.member, int(r.held)) for r in rows
         ]
-        arguments: list[Any] = [epoch, json.dumps(reached), json.dumps(states)]
+        arguments: list[Any] = [
+            epoch,
+            json.dumps(reached),
+            json.dumps(states),
+            max((row.reached_us for row in rows), default=0),
+            int(any(row.correction for row in rows)),
+        ]
         answer = await _asked(self._apply(list(self._keys.of(epoch)), arguments))
         match answer:
             case ["EPOCH"]:
@@ -188,19 +209,25 @@ class RedisBoard:
 
 
 def open_redis(url: str) -> Redis:
-    """A client that never repeats a command by itself; every caller here may."""
+    """
+    A client that never repeats a command by itself; every caller here may.
+
+    Callers set the deadline, too: redis-py's own is `wait_for`, which before Python 3.12 forgets a
+    cancellation that comes together with what it waits for, so that the task goes on for ever.
+    """
     return Redis.from_url(
         url,
         decode_responses=True,
-        socket_timeout=SOCKET_TIMEOUT_SECONDS,
-        socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
+        socket_timeout=None,
+        socket_connect_timeout=CONNECT_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
 
 
 async def _asked(answer: Any) -> Any:
     try:
-        return await answer
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await answer
     except (RedisError, OSError, TimeoutError) as error:
         raise BoardUnavailable(type(error).__name__) from error
 

@@ -1,5 +1,6 @@
 """The read side: pages, standings and ranks, each as of one moment."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from redis.exceptions import RedisError
 from libs.common.contracts.boards import BoardPage, RankedEntry, Ranks, Standing
 from libs.common.errors import NotFound, Unavailable
 from services.scoreboard.domain import user_of
-from services.scoreboard.store.board import Keys
+from services.scoreboard.store.board import ANSWER_SECONDS, Keys
 
 _RANKS = (Path(__file__).parent / "ranks.lua").read_text("utf-8")
 
@@ -86,6 +87,7 @@ class Pages:
 
 async def _asked(answer: Any) -> Any:
     try:
-        return await answer
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await answer
     except (RedisError, OSError, TimeoutError) as error:
         raise Unavailable("the board does not answer") from error

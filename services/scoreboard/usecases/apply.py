@@ -30,6 +30,11 @@ class ApplyUpdates:
         self._epoch = 0
         self._reached: dict[int, int] = {}
 
+    @property
+    def epoch(self) -> int:
+        """The board that updates go to."""
+        return self._epoch
+
     async def locate(self, partitions: frozenset[int]) -> Mapping[int, int | None]:
         """
         Where to read from: what the board keeps beside its state; None is the beginning.
@@ -50,23 +55,21 @@ class ApplyUpdates:
         """
         Apply a batch; `reached` is the next offset by partition. Repeating it changes nothing.
 
-        Raises `BoardUnavailable`, `BoardGone`, `Gap`, or what parking raises.
+        An empty one finds out whether the board is still shown. Raises `BoardUnavailable`,
+        `BoardGone`, `Gap`, or what parking raises.
         """
         rows = newest([row for value in values if (row := await self._read(value)) is not None])
         started = perf_counter()
         done = await self._board.apply(
             self._epoch, rows, {p: (self._reached.get(p, 0), n) for p, n in reached.items()}
         )
-        metrics.APPLY_SECONDS.observe(perf_counter() - started)
+        if values:
+            metrics.APPLY_SECONDS.observe(perf_counter() - started)
         metrics.EVENTS.labels("applied").inc(done.count)
         metrics.EVENTS.labels("skipped").inc(len(values) - done.count)
         self._reached.update(reached)
         if done.top is not None and announce:
-            self._announcer.offer(
-                done.top,
-                accepted_us=max(row.reached_us for row in rows),
-                correction=any(row.correction for row in rows),
-            )
+            self._announcer.changed()
 
     async def _read(self, value: bytes | None) -> Row | None:
         try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from libs.common import metrics
+from libs.common.contracts.scores import LedgerDigest
 from libs.common.errors import Unavailable
 from libs.common.logs import Trouble
 from services.scoreboard.domain import Row
@@ -91,21 +92,21 @@ class Audit:
         """One audit. Raises `Unavailable` or `BoardUnavailable`."""
         try:
             return await self._examine(await self._board.current())
-        except BoardGone:
-            return await self._renew("missing")
+        except BoardGone as gone:
+            return await self._renew("missing", gone.epoch)
 
     async def _examine(self, epoch: int) -> Report:
         if await self._board.server_changed(epoch):
-            return await self._renew("redis-restarted")
+            return await self._renew("redis-restarted", epoch)
         seen = set()
         for _ in range(TRIES):
             ledger = await self._ledger.digest()
             board = await self._board.digest(epoch)
             if ledger.ledger_epoch != board.ledger_epoch:
-                return await self._renew("ledger-restored")
+                return await self._renew("ledger-restored", epoch)
             sums = (ledger.users, ledger.points, ledger.versions)
             if sums == (board.users, board.points, board.versions):
-                return await self._compare_leaders(epoch)
+                return await self._compare_leaders(epoch, ledger)
             seen.add(sums)
             await asyncio.sleep(SETTLE_SECONDS)
         whole = self._cursor == ""
@@ -113,17 +114,17 @@ class Audit:
         if len(seen) == 1 and report.result == "equal" and whole and self._cursor == "":
             # Every user agrees, the ledger stands still, and yet the sums differ: the board
             # holds somebody whom the ledger does not know.
-            return await self._renew("unknown-users")
+            return await self._renew("unknown-users", epoch)
         return report
 
-    async def _compare_leaders(self, epoch: int) -> Report:
+    async def _compare_leaders(self, epoch: int, before: LedgerDigest) -> Report:
         truth = await self._ledger.top(limit=LEADERS)
         shown = await self._board.leaders(epoch, LEADERS)
-        after = await self._ledger.top(limit=LEADERS)
         expected = [(row.user_id, row.score) for row in truth.rows]
-        if truth != after or shown == expected:
+        # If the ledger moved meanwhile, the board may have been right a moment behind.
+        if shown == expected or await self._ledger.digest() != before:
             return Report("equal")
-        return await self._renew("leaders-differ")
+        return await self._renew("leaders-differ", epoch)
 
     async def _compare_users(self, epoch: int) -> Report:
         truth = await self._next_rows()
@@ -138,14 +139,13 @@ class Audit:
                     missing.append(row)
                     points += abs(row.score - (known.score if known else 0))
                 elif known.stamp == row.stamp and known != row:
-                    return await self._renew("rows-differ")
+                    return await self._renew("rows-differ", epoch)
         if not missing:
             return Report("equal")
         _log.warning("board_repaired", users=len(missing), points=points)
         done = await self._board.apply(epoch, missing, {})
         if done.top is not None:
-            newest_us = max(row.reached_us for row in missing)
-            self._announcer.offer(done.top, accepted_us=newest_us)
+            self._announcer.changed()
         return Report("repaired", len(missing), points)
 
     async def _next_rows(self) -> list[Row]:
@@ -158,7 +158,7 @@ class Audit:
                 break
         return rows
 
-    async def _renew(self, reason: str) -> Report:
-        await self._rebuild.run(reason)
+    async def _renew(self, reason: str, epoch: int) -> Report:
+        await self._rebuild.run(reason, epoch)
         self._announcer.refresh()
         return Report("rebuilt")

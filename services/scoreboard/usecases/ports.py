@@ -18,6 +18,10 @@ class BoardUnavailable(Exception):
 class BoardGone(Exception):
     """That epoch is not the current board any more, or was lost."""
 
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"epoch {epoch}")
+        self.epoch = epoch
+
 
 class Gap(Exception):
     """Redis lost writes that it had acknowledged: it knows an older offset than we reached."""
@@ -41,6 +45,29 @@ class BoardDigest:
     versions: int
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """
+    What is to be announced now, and by whoever was told so: `top`, after `before`.
+
+    `mark` is the board's own note of it, to be handed back when it was announced.
+    """
+
+    top: Top
+    before: Top | None
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """
+    Nothing is to be announced yet. Ask again in so many seconds; if `quiet`, at the next change.
+    """
+
+    seconds: float
+    quiet: bool
+
+
 class Board(Protocol):
     """The board as updates see it. Every method raises `BoardUnavailable`."""
 
@@ -56,8 +83,22 @@ class Board(Protocol):
         """The next offset to read, by partition. Raises `BoardGone`."""
         ...
 
-    async def top(self, epoch: int) -> Top:
-        """The top ten. Raises `BoardGone`."""
+
+class AnnouncedBoard(Protocol):
+    """The board as an announcer sees it; the replicas of a region share one memory of the said."""
+
+    async def current(self) -> int:
+        """The epoch of the board that is shown; 0 if there is none."""
+        ...
+
+    async def due(
+        self, epoch: int, *, window_seconds: float, heartbeat_seconds: float
+    ) -> Due | Later:
+        """What is to be announced; one replica per window is told. Raises `BoardGone`."""
+        ...
+
+    async def announced(self, due: Due) -> None:
+        """It was: what comes next is compared with it."""
         ...
 
 

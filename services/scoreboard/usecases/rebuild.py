@@ -14,7 +14,13 @@ import structlog
 from libs.common import metrics
 from libs.common.clock import Clock
 from services.scoreboard.domain import Row
-from services.scoreboard.usecases.ports import BoardBuilder, Ledger, Log
+from services.scoreboard.usecases.ports import (
+    BoardBuilder,
+    BoardGone,
+    BoardUnavailable,
+    Ledger,
+    Log,
+)
 
 PAGE_USERS = 5000
 LOCK_SECONDS = 60
@@ -31,9 +37,10 @@ class Rebuild:
         self._log = log
         self._clock = clock
 
-    async def run(self, reason: str) -> bool:
+    async def run(self, reason: str, epoch: int) -> bool:
         """
-        Show a new board; False if another replica is at it, or has shown a newer one.
+        Show a new board instead of `epoch`, which was found wanting (0: there was none). False if
+        another replica is at it, or has done it.
 
         Raises `Unavailable` or `BoardUnavailable`; the old board stays, and a later call begins
         anew.
@@ -44,16 +51,20 @@ class Rebuild:
         try:
             started = self._clock.monotonic()
             before = await self._board.current()
-            epoch = await self._ledger.next_epoch(reason=reason, after=before)
-            _log.info("rebuild_started", reason=reason, epoch=epoch)
-            users = await self._copy(epoch, token)
-            shown = await self._board.finish(epoch)
+            if before not in (0, epoch):
+                return False
+            new = await self._ledger.next_epoch(reason=reason, after=before)
+            _log.info("rebuild_started", reason=reason, epoch=new)
+            users = await self._copy(new, token)
+            shown = await self._board.finish(new)
             seconds = self._clock.monotonic() - started
+        except BoardGone as error:
+            raise BoardUnavailable("the board was lost while it was built") from error
         finally:
             await self._board.unlock(token)
         metrics.REBUILDS.labels(reason).inc()
         metrics.REBUILD_SECONDS.set(seconds)
-        _log.info("rebuild_finished", epoch=epoch, users=users, seconds=round(seconds, 3))
+        _log.info("rebuild_finished", epoch=new, users=users, seconds=round(seconds, 3))
         return shown
 
     async def _copy(self, epoch: int, token: str) -> int:
@@ -66,9 +77,9 @@ class Rebuild:
             page = await self._ledger.totals(after=after, limit=PAGE_USERS)
             rows = [Row.of_ledger(row, page.ledger_epoch) for row in page.rows]
             await self._board.apply(epoch, rows, {})
+            await self._board.keep_unfinished(epoch)
             users += len(rows)
             if not page.next:
                 return users
             after = page.next
             await self._board.lock(token, seconds=LOCK_SECONDS)
-            await self._board.keep_unfinished(epoch)

@@ -1,11 +1,13 @@
 """Apply, announce, audit and rebuild together, on a ledger and a board in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from libs.common.clock import system_clock
+from libs.common.contracts.scores import LedgerDigest, LedgerPage
 from libs.common.errors import PublishFailed
 from libs.common.tasks import background
 from services.score.domain.increments import Entry
@@ -14,7 +16,7 @@ from services.scoreboard.publisher import TooManyParked
 from services.scoreboard.usecases.announce import Announcer
 from services.scoreboard.usecases.apply import ApplyUpdates
 from services.scoreboard.usecases.audit import Audit
-from services.scoreboard.usecases.ports import BoardGone, Gap
+from services.scoreboard.usecases.ports import BoardGone, BoardUnavailable, Gap
 from services.scoreboard.usecases.rebuild import Rebuild
 from tests.fakes import MemoryBoard, MemoryLedger
 
@@ -66,7 +68,6 @@ class World:
         self.announcer = Announcer(
             self.board,
             self.screens,
-            system_clock,
             window_seconds=WINDOW_SECONDS,
             heartbeat_seconds=HEARTBEAT_SECONDS,
         )
@@ -74,6 +75,15 @@ class World:
         self.apply = ApplyUpdates(self.board, self.announcer, self.parked)
         self.audit = Audit(
             self.board, self.ledger, self.rebuild, self.announcer, interval_seconds=30
+        )
+
+    def second_announcer(self) -> Announcer:
+        """Another replica's, of the same board."""
+        return Announcer(
+            self.board,
+            self.screens,
+            window_seconds=WINDOW_SECONDS,
+            heartbeat_seconds=HEARTBEAT_SECONDS,
         )
 
     async def earn(self, *entries: Entry) -> list[bytes]:
@@ -99,7 +109,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr("services.scoreboard.usecases.audit.SETTLE_SECONDS", 0.001)
     world = World()
     await world.earn(Entry("old", "k", 5))
-    assert await world.rebuild.run("missing")
+    assert await world.rebuild.run("missing", 0)
     await world.apply.locate(frozenset({0}))
     async with background(world.announcer.run(), name="announcer"):
         await world.screens.until(1)
@@ -138,24 +148,35 @@ async def test_many_changes_in_one_window_are_one_frame_with_the_last(world: Wor
     assert world.screens.tops[-1].entries[0] == ("alice", 50)
 
 
-async def test_a_late_change_does_not_replace_a_newer_one_that_waits(world: World) -> None:
-    epoch = await world.board.current()
-    first = Top(epoch, 50, (("alice", 1),))
-    newer, older = Top(epoch, 52, (("alice", 3),)), Top(epoch, 51, (("alice", 2),))
-    for top in (first, newer, older):
-        world.announcer.offer(top, accepted_us=1)
-    await asyncio.sleep(3 * WINDOW_SECONDS)
-    assert world.screens.tops[-1].entries == (("alice", 3),)
+async def test_two_replicas_hide_nothing_from_each_other(world: World) -> None:
+    other = ApplyUpdates(world.board, announcer := world.second_announcer(), world.parked)
+    await other.locate(frozenset({1}))
+    async with background(announcer.run(), name="other"):
+        await world.handle(await world.earn(Entry("alice", "k", 10)), 41)
+        await world.screens.until(2)
+        hold = Row("alice", 10, 1, 2, 1, held=True)
+        release = Row("alice", 10, 1, 3, 1)
+        epoch = world.apply.epoch
+        for mine, row in ((announcer, hold), (world.announcer, release)):
+            await asyncio.sleep(2 * WINDOW_SECONDS)
+            await world.board.apply(epoch, [row], {})
+            mine.changed()
+        await asyncio.sleep(2 * WINDOW_SECONDS)
+    assert world.screens.tops[-1].entries == (("alice", 10), ("old", 5))
 
 
-async def test_a_change_that_was_taken_back_in_one_window_is_no_news(world: World) -> None:
-    epoch = await world.board.current()
-    world.announcer.offer(Top(epoch, 50, (("alice", 1),)), accepted_us=1)
-    await world.screens.until(2)
-    world.announcer.offer(Top(epoch, 51, (("alice", 2),)), accepted_us=1)
-    world.announcer.offer(Top(epoch, 52, (("alice", 1),)), accepted_us=1)
-    await asyncio.sleep(3 * WINDOW_SECONDS)
-    assert [top.rev for top in world.screens.tops[1:]] == [50]
+async def test_two_replicas_together_say_one_frame_per_window(world: World) -> None:
+    other = world.second_announcer()
+    started = system_clock.monotonic()
+    async with background(other.run(), name="other"):
+        for number in range(50):
+            await world.handle(await world.earn(Entry("alice", str(number), 1)), 41 + number)
+            other.changed()
+            await asyncio.sleep(WINDOW_SECONDS / 10)
+        windows = (system_clock.monotonic() - started) / WINDOW_SECONDS
+        await asyncio.sleep(3 * WINDOW_SECONDS)
+    assert len(world.screens.tops) <= windows + 4
+    assert world.screens.tops[-1].entries[0] == ("alice", 50)
 
 
 async def test_a_snapshot_that_was_not_published_is_tried_again(world: World) -> None:
@@ -201,6 +222,31 @@ async def test_an_old_version_on_the_board_is_found_and_repaired(world: World) -
     assert await world.shown() == await world.truth()
 
 
+async def test_a_board_that_is_a_moment_behind_is_not_built_anew(world: World) -> None:
+    top = world.ledger.top
+
+    async def meanwhile(*, limit: int) -> LedgerPage:
+        world.ledger.top = top  # type: ignore[method-assign]
+        await world.earn(Entry("alice", "k", 10))
+        return await top(limit=limit)
+
+    world.ledger.top = meanwhile  # type: ignore[method-assign]
+    assert (await world.audit.once()).result == "equal"
+
+
+async def test_leaders_in_another_order_lead_to_a_new_board(world: World) -> None:
+    await world.handle(await world.earn(Entry("alice", "k", 5)), 41)
+    world.board.leaders = backwards(world.board.leaders)  # type: ignore[method-assign]
+    assert (await world.audit.once()).result == "rebuilt"
+
+
+def backwards(leaders: Callable[[int, int], Awaitable[list[Any]]]) -> Any:
+    async def read(epoch: int, count: int) -> list[Any]:
+        return (await leaders(epoch, count))[::-1]
+
+    return read
+
+
 async def test_a_user_whom_the_ledger_does_not_know_leads_to_a_new_board(world: World) -> None:
     await world.board.apply(await world.board.current(), [Row("ghost", 99, 1, 1, 0)], {})
     assert (await world.audit.once()).result == "rebuilt"
@@ -241,7 +287,7 @@ async def test_a_flushed_redis_is_noticed_by_the_next_update(world: World) -> No
     world.board.flush()
     with pytest.raises(BoardGone):
         await world.handle(await world.earn(Entry("alice", "k", 1)), 41)
-    assert await world.rebuild.run("missing")
+    assert await world.rebuild.run("missing", world.apply.epoch)
     assert await world.shown() == await world.truth()
 
 
@@ -262,5 +308,48 @@ async def test_a_redis_that_lost_its_tail_is_noticed_by_the_next_update(world: W
 async def test_a_second_builder_leaves_it_to_the_first(world: World) -> None:
     await world.board.lock("another", seconds=60)
     before = await world.board.current()
-    assert not await world.rebuild.run("drill")
+    assert not await world.rebuild.run("drill", before)
     assert await world.board.current() == before
+
+
+async def test_of_two_who_found_the_same_loss_the_second_leaves_it_as_it_is(world: World) -> None:
+    before = await world.board.current()
+    assert await world.rebuild.run("drill", before)
+    built = await world.board.current()
+    assert not await world.rebuild.run("drill", before)
+    assert await world.board.current() == built
+
+
+async def test_a_board_that_is_replaced_during_an_audit_is_not_built_again(world: World) -> None:
+    before = await world.board.current()
+    digest = world.ledger.digest
+
+    async def meanwhile() -> LedgerDigest:
+        world.ledger.digest = digest  # type: ignore[method-assign]
+        assert await world.rebuild.run("drill", before)
+        return await digest()
+
+    world.ledger.digest = meanwhile  # type: ignore[method-assign]
+    await world.audit.once()
+    assert await world.board.current() == before + 1
+
+
+async def test_a_board_that_is_lost_while_it_is_built_is_for_a_later_call(world: World) -> None:
+    begin = world.board.begin
+
+    async def lost(epoch: int, ledger_epoch: int, offsets: Mapping[int, int]) -> None:
+        await begin(epoch, ledger_epoch, offsets)
+        world.board.flush()
+
+    world.board.begin = lost  # type: ignore[method-assign]
+    with pytest.raises(BoardUnavailable):
+        await world.rebuild.run("drill", await world.board.current())
+    world.board.begin = begin  # type: ignore[method-assign]
+    assert await world.rebuild.run("missing", 0)
+
+
+async def test_an_empty_batch_finds_out_that_another_board_is_shown(world: World) -> None:
+    await world.apply.handle([], {}, announce=True)
+    assert await world.rebuild.run("drill", world.apply.epoch)
+    with pytest.raises(BoardGone):
+        await world.apply.handle([], {}, announce=True)

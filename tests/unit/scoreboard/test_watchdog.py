@@ -1,6 +1,7 @@
 """A consumer that hangs ends its process."""
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ class Reader:
 
     def __init__(self, lag: int) -> None:
         self.waiting = lag
+        self.settled = True
 
     async def lag(self) -> int:
         return self.waiting
@@ -48,6 +50,27 @@ async def test_records_that_wait_and_are_not_handled_end_the_process(
     with pytest.raises(Stuck, match="5 records wait"):
         async with asyncio.timeout(5):
             await consumer.watch()
+
+
+async def test_a_process_that_was_stopped_did_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer = watched(5, monkeypatch)
+    async with background(consumer.watch(), name="watch") as watching:
+        await asyncio.sleep(0.02)
+        time.sleep(0.1)  # noqa: ASYNC251 - the whole process stands still, as by SIGSTOP
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+            consumer._handled += 1
+        assert not watching.done()
+
+
+async def test_a_group_that_is_forming_has_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FORMING_SECONDS", 0.15)
+    consumer = watched(5, monkeypatch)
+    consumer._reader.settled = False
+    with pytest.raises(Stuck, match="5 records wait") as stuck:
+        async with asyncio.timeout(5):
+            await consumer.watch()
+    assert stuck.value.seconds >= 0.15
 
 
 @pytest.mark.parametrize("reason", ["nothing waits", "it moves", "redis is away"])
