@@ -28,7 +28,7 @@ from services.score.domain.corrections import Actor, Decide, approve, revert, wi
 LOOK_SECONDS = 0.5
 ENTRIES_PER_COMMIT = 100
 # Of the database's time that a case takes while it is worked on; the rest is the players'.
-SHARE_OF_TIME = 0.5
+SHARE_OF_TIME = 0.3
 NEWEST = 2**53
 
 
