@@ -63,10 +63,13 @@ class Listener:
         heard: list[ScoreUpdated] = []
         async with asyncio.timeout(20):
             while len(heard) < count:
-                for message in await self.reader.read(max_records=500, timeout_ms=100):
-                    # Other tests write to the same topic, and not only events.
-                    if message.key == self.user_id.encode():
-                        heard.append(ScoreUpdated.model_validate_json(message.value or b""))
+                messages = await self.reader.read(max_records=500, timeout_ms=100)
+                # Other tests write to the same topic, and not only events.
+                heard += [
+                    ScoreUpdated.model_validate_json(message.value or b"")
+                    for message in messages
+                    if message.key == self.user_id.encode()
+                ]
         return heard
 
 
