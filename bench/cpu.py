@@ -9,13 +9,21 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def seconds(pid: int) -> float:
     """User and system time of a process and of everything below it; 0 if it is gone."""
-    below = [int(child) for child in _children(pid)]
-    return _own(pid) + sum(seconds(child) for child in below)
+    return _own(pid) + sum(seconds(child) for child in children(pid))
 
 
 def by_name(pids: Mapping[str, int]) -> dict[str, float]:
     """CPU-seconds of each named process."""
     return {name: seconds(pid) for name, pid in pids.items()}
+
+
+def children(pid: int) -> list[int]:
+    """Those that a process started and that still run."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(child) for child in text.split()]
 
 
 def _own(pid: int) -> float:
@@ -24,10 +32,3 @@ def _own(pid: int) -> float:
     except FileNotFoundError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def _children(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()
-    except FileNotFoundError:
-        return []

@@ -17,8 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import cpu
-from libs.devstack import credentials
-from tests import load
+from tests.oracle.trial import Places, Trial, trial
 from tests.stack import UNLIMITED, RunningStack, running_stack
 
 USERS = 1000
@@ -30,37 +29,37 @@ console = Console()
 
 
 async def measure(stack: RunningStack, *, updates: int, watchers: int) -> None:
-    urls = stack.urls
     pids = {p["name"]: p["pid"] for p in stack.status()["processes"] if p["pid"]}
-    secret = credentials.load(stack.data_dir)["client_operator"]
-    users = [f"user-{number:04}" for number in range(USERS)]
-    work = load.Load(urls["gateway"], await load.tokens(urls["auth"], secret, users))
-    await work.run(WARM_UP_UPDATES)
-
-    before = cpu.by_name(pids)
-    started = time.perf_counter()
-    await work.run(updates)
-    seconds = time.perf_counter() - started
-    report("Accepted updates, 64 connections, nobody watches", updates, seconds, before, pids)
-
-    async with load.watching(urls["notification"], watchers) as screens:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not all(screen.snapshots for screen in screens):
-                await asyncio.sleep(0.1)
-        seen = sum(len(screen.snapshots) for screen in screens)
+    places = Places.of(stack)
+    async with trial(places, users=USERS, screens=0, connections=64, count=0) as work:
+        await work.client.run(WARM_UP_UPDATES)
         before = cpu.by_name(pids)
         started = time.perf_counter()
-        work.connections = 4
-        await work.run(updates // 10)
+        await work.client.run(updates)
         seconds = time.perf_counter() - started
-        delivered = sum(len(screen.snapshots) for screen in screens) - seen
+        report("Accepted updates, 64 connections, nobody watches", updates, seconds, before, pids)
+        await equal(work)
+
+    async with trial(places, users=USERS, screens=watchers, connections=4, count=0) as work:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not all(screen.positions for screen in work.screens):
+                await asyncio.sleep(0.1)
+        seen = sum(len(screen.positions) for screen in work.screens)
+        before = cpu.by_name(pids)
+        started = time.perf_counter()
+        await work.client.run(updates // 10)
+        seconds = time.perf_counter() - started
+        delivered = sum(len(screen.positions) for screen in work.screens) - seen
         title = f"Deliveries to {watchers} WebSockets, at most one frame in 50 ms"
         report(title, delivered, seconds, before, {"notification": pids["notification"]})
-        await load.seconds_until_converged(
-            urls["gateway"], urls["postgres"], screens, patience=PATIENCE_SECONDS
-        )
-        load.check(work, await load.truth(urls["postgres"]), screens)
-    console.print("sent = ledger = totals = board = every screen", style="green")
+        await equal(work)
+
+
+async def equal(work: Trial) -> None:
+    """What was sent, the ledger, the totals, the board and every screen: all the same."""
+    verdict = await work.verdict(patience_seconds=PATIENCE_SECONDS)
+    assert not verdict.violations, verdict.violations
+    console.print(f"{verdict}\n", style="green")
 
 
 def report(

@@ -25,10 +25,11 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from libs.devstack import credentials
 from services.score.domain.increments import Entry
 from services.score.store.ledger import LedgerLane
-from tests import load
+from tests.oracle import client
+from tests.oracle.screens import watching
+from tests.oracle.trial import Places, until_converged
 from tests.stack import UNLIMITED, RunningStack, running_stack
 
 USERS, FARM = 1000, 300
@@ -158,14 +159,13 @@ async def middle_of(database_url: str, user: str, seq: int) -> str:
 
 
 async def measure(stack: RunningStack, *, increments: int, rate: float, watchers: int) -> None:
-    urls = stack.urls
-    secret = credentials.load(stack.data_dir)["client_operator"]
+    urls, places = stack.urls, Places.of(stack)
     console.print(f"Appending {increments} increments of {USERS} users …")
     started = time.perf_counter()
     await seed(urls["postgres"], increments, "seed")
     console.print(f"  {increments / (time.perf_counter() - started):.0f}/s; publishing them …")
     players = [f"player-{n}" for n in range(50)]
-    tokens = await load.tokens(urls["auth"], secret, players)
+    tokens = await client.tokens(places.auth, places.operator_secret, players)
     moderator_token = stack.token("mara", ["moderator"])
     table = Table(title="Cases", title_justify="left")
     for column in ("what", "entries", "users", "answered, s", "done, s", "every screen right, s"):
@@ -173,16 +173,14 @@ async def measure(stack: RunningStack, *, increments: int, rate: float, watchers
     latencies: dict[str, list[float]] = {"quiet": [], "a case at work": []}
 
     async with (
-        load.watching(urls["notification"], watchers) as screens,
+        watching(urls["notification"], watchers) as screens,
         aiohttp.ClientSession() as session,
     ):
         work = Players(urls["gateway"], list(tokens.values()), rate)
         desk = Moderator(session, urls["gateway"], moderator_token)
 
         async def settled() -> float:
-            return await load.seconds_until_converged(
-                urls["gateway"], urls["postgres"], screens, patience=PATIENCE_SECONDS
-            )
+            return await until_converged(places, screens, patience_seconds=PATIENCE_SECONDS)
 
         async def step(what: str, case_id: str, state: str, ask: Ask) -> None:
             started = time.perf_counter()

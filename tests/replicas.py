@@ -9,16 +9,13 @@ process.
 import asyncio
 import json
 import signal
-import struct
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import asyncpg
 import uvicorn
 
 from libs.common.contracts.boards import LeaderboardUpdated
@@ -34,7 +31,6 @@ from libs.devstack.settings import inherited
 from services.scoreboard.store.board import Keys, RedisBoard, open_redis
 from services.scoreboard.usecases.audit import Audit
 from tests import embedded
-from tests.proxy import Proxy
 from tests.stack import RunningStack
 
 # The least that Kafka allows (group.min.session.timeout.ms).
@@ -180,20 +176,6 @@ def region(stack: RunningStack, name: str, *, kafka: str = "") -> Iterator[Regio
             region.close()
 
 
-async def leaders(database_url: str, count: int) -> list[tuple[str, int]]:
-    """Who leads by the ledger, in the board's order."""
-    connection = await asyncpg.connect(database_url)
-    try:
-        rows = await connection.fetch(
-            "SELECT user_id, score FROM score.user_score WHERE version > 0 AND NOT held"
-            ' ORDER BY score DESC, reached_at, user_id COLLATE "C" LIMIT $1',
-            count,
-        )
-    finally:
-        await connection.close()
-    return [(row["user_id"], row["score"]) for row in rows]
-
-
 @asynccontextmanager
 async def listening(bootstrap: str, region: str) -> AsyncIterator[Announced]:
     """Everything that is announced of a region while the block runs."""
@@ -213,63 +195,6 @@ async def listening(bootstrap: str, region: str) -> AsyncIterator[Announced]:
             yield heard
     finally:
         await reader.close()
-
-
-class BrokerProxy(Proxy):
-    """
-    The way to a broker, which can be cut off.
-
-    A broker tells its clients where it is; here it says that it is at the proxy.
-    """
-
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
-        self._named = _address(host, port)
-        self._open = asyncio.Event()
-        self._open.set()
-
-    def cut_off(self) -> None:
-        """From now on no byte passes; connections stay up, as over a dead link."""
-        self._open.clear()
-
-    def restore(self) -> None:
-        """What waited passes."""
-        self._open.set()
-
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool
-    ) -> None:
-        try:
-            while data := await reader.read(1 << 20):
-                await self._open.wait()
-                if answers:
-                    data = data.replace(self._named, _address(HOST, self.port))
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        writer.close()
-
-
-@asynccontextmanager
-async def broker_proxy(bootstrap: str) -> AsyncIterator[BrokerProxy]:
-    """A way of one's own to the broker, at `HOST:<port>`."""
-    at = urlsplit(f"//{bootstrap}")
-    proxy = BrokerProxy(str(at.hostname), int(at.port or 0))
-    server = await asyncio.start_server(proxy.handle, HOST, 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
-        yield proxy
-    finally:
-        proxy.restore()
-        server.close()
-        proxy.cut()
-        await asyncio.sleep(POLL_SECONDS)  # closed transports report their end
-
-
-def _address(host: str, port: int) -> bytes:
-    """Host and port as they stand in answers to Metadata and FindCoordinator."""
-    return host.encode() + struct.pack(">i", port)
 
 
 async def _never(self: Audit) -> None:

@@ -41,6 +41,9 @@ class RunningStack:
     `folder` must be enterable by others (mode o+x), or PostgreSQL's data go elsewhere.
     """
 
+    module = "libs.devstack"
+    """The command line that is run, as `python -m` finds it."""
+
     def __init__(self, folder: Path, *, arguments: Sequence[str] = ("--no-demo",)) -> None:
         self.data_dir = folder / "data"
         self.port_base = free_base()
@@ -144,7 +147,7 @@ class RunningStack:
         )
 
     def _command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "libs.devstack", *words, "--data-dir", str(self.data_dir)]
+        return [sys.executable, "-m", self.module, *words, "--data-dir", str(self.data_dir)]
 
     def _end(self, number: signal.Signals) -> int:
         process, self._process = self._process, None

@@ -24,7 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 from libs.devstack import credentials
-from tests import load
+from tests.oracle import client
 from tests.stack import UNLIMITED, RunningStack, running_stack
 
 CLEAN, SUSPECT = "clean", "suspect"
@@ -38,7 +38,7 @@ console = Console()
 async def measure(stack: RunningStack, *, posts: int) -> None:
     urls = stack.urls
     secret = credentials.load(stack.data_dir)["client_operator"]
-    tokens = await load.tokens(urls["auth"], secret, [CLEAN, SUSPECT])
+    tokens = await client.tokens(urls["auth"], secret, [CLEAN, SUSPECT])
     seconds: dict[str, list[float]] = {CLEAN: [], SUSPECT: []}
     connector = aiohttp.TCPConnector(limit=1)
     async with aiohttp.ClientSession(urls["gateway"], connector=connector) as session:

@@ -29,6 +29,7 @@ from bench.storm.acts import Acts
 from bench.storm.source import Source, source
 from libs.devstack.ports import HOST
 from tests import replicas
+from tests.proxy import broker_proxy
 from tests.stack import RunningStack, running_stack
 
 ACT_SECONDS = 3.0
@@ -42,7 +43,7 @@ async def run(stack: RunningStack, arguments: argparse.Namespace) -> bool:
     database, kafka, seconds = stack.urls["postgres"], stack.urls["kafka"], arguments.seconds
     cut = min(CUT_OFF_SECONDS, seconds / 3)
     async with AsyncExitStack() as opened:
-        way = await opened.enter_async_context(replicas.broker_proxy(kafka))
+        way = await opened.enter_async_context(broker_proxy(kafka))
         east = opened.enter_context(replicas.region(stack, "east"))
         far = opened.enter_context(replicas.region(stack, "far", kafka=f"{HOST}:{way.port}"))
         far.audited, east.audited = False, not arguments.without_audit

@@ -12,7 +12,9 @@ import aiohttp
 import asyncpg
 
 from tests import replicas
-from tests.replicas import BrokerProxy, Region, Replica
+from tests.oracle import truth
+from tests.proxy import FROZEN, BrokerProxy
+from tests.replicas import Region, Replica
 
 LEADERS = 100
 PATIENCE_SECONDS = 120.0
@@ -38,7 +40,7 @@ async def ledger(database: str) -> State:
         )
     finally:
         await connection.close()
-    top = await replicas.leaders(database, LEADERS)
+    top = (await truth.totals(database)).shown[:LEADERS]
     return State(sums[0], sums[1] or 0, sums[2] or 0, tuple(top))
 
 
@@ -55,8 +57,8 @@ async def seconds_until_equal(regions: Sequence[Region], database: str) -> float
     """How long until all boards are the ledger; the whole patience, if one is not."""
     started = time.monotonic()
     while (passed := time.monotonic() - started) < PATIENCE_SECONDS:
-        truth = await ledger(database)
-        if all([await board(region) == truth for region in regions]):
+        held = await ledger(database)
+        if all([await board(region) == held for region in regions]):
             return passed
         await asyncio.sleep(POLL_SECONDS)
     return PATIENCE_SECONDS
@@ -68,10 +70,10 @@ async def cut_off(
     """Cut a region off; the updates that came meanwhile, and the seconds in which it had them."""
     await asyncio.sleep(after)
     before = (await ledger(database)).versions
-    way.cut_off()
+    way.requests = way.answers = FROZEN
     await asyncio.sleep(seconds)
     wanted = (await ledger(database)).versions
-    way.restore()
+    await way.heal()
     restored = time.monotonic()
     async with asyncio.timeout(PATIENCE_SECONDS):
         while (await board(far)).versions < wanted:

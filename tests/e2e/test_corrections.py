@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 
 from libs.devstack import credentials
-from tests import load
+from tests.oracle import client
+from tests.oracle.screens import Screen, watching
 from tests.stack import RunningStack
 
 PATIENCE_SECONDS = 15
@@ -54,12 +55,12 @@ async def desk(stack: RunningStack) -> AsyncIterator[Desk]:
         yield Desk(http, stack)
 
 
-async def shown(screen: load.Watcher, top: list[tuple[str, int]]) -> dict[str, Any]:
-    """The first frame that shows this."""
+async def shown(screen: Screen, top: list[tuple[str, int]]) -> str:
+    """The reason that came with the first frame that shows this."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while screen.top != top:
+        while screen.top != tuple(top):
             await asyncio.sleep(0.01)
-    return dict(screen.snapshots[-1])
+    return screen.reason
 
 
 async def test_screens_are_corrected_and_the_eleventh_player_appears(
@@ -68,8 +69,8 @@ async def test_screens_are_corrected_and_the_eleventh_player_appears(
     secret = credentials.load(stack.data_dir)["client_operator"]
     run = uuid4().hex[:6]
     users = [f"{run}-{n:02}" for n in range(11)]
-    tokens = await load.tokens(stack.urls["auth"], secret, users)
-    async with load.watching(stack.urls["notification"], 2) as screens:
+    tokens = await client.tokens(stack.urls["auth"], secret, users)
+    async with watching(stack.urls["notification"], 2) as screens:
         for n, user in enumerate(users):
             await desk.earn(tokens[user], HIGH - n)
         first_ten = [(user, HIGH - n) for n, user in enumerate(users[:10])]
@@ -79,14 +80,14 @@ async def test_screens_are_corrected_and_the_eleventh_player_appears(
 
         case_id = await desk.reverse(users[0])
         for screen in screens:
-            assert (await shown(screen, without_leader))["reason"] == "correction"
+            assert await shown(screen, without_leader) == "correction"
 
         status, _ = await desk.admin(
             "POST", f"/reversals/{case_id}/revert", {"reason": "a mistake"}
         )
         assert status == 202
         for screen in screens:
-            assert (await shown(screen, first_ten))["reason"] == "correction"
+            assert await shown(screen, first_ten) == "correction"
 
         status, held = await desk.admin("POST", f"/users/{users[0]}/hold", {"reason": "odd"})
         assert (status, held["held"], held["score"]) == (200, True, HIGH)

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from libs.devstack import credentials
-from tests import load
+from tests.oracle import client, truth
 from tests.stack import RunningStack, running_stack
 
 JSON = {"Content-Type": "application/json"}
@@ -32,7 +32,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 async def token_of(stack: RunningStack, user: str) -> str:
     secret = credentials.load(stack.data_dir)["client_operator"]
-    return (await load.tokens(stack.urls["auth"], secret, [user]))[user]
+    return (await client.tokens(stack.urls["auth"], secret, [user]))[user]
 
 
 async def post(
@@ -96,7 +96,7 @@ async def test_what_is_no_body_changes_nothing(
 async def refused_without_a_trace(
     stack: RunningStack, http: aiohttp.ClientSession, body: bytes
 ) -> None:
-    before = await load.truth(stack.urls["postgres"])
+    before = await truth.totals(stack.urls["postgres"])
     headers = {"Authorization": f"Bearer {await token_of(stack, 'mallory')}"}
     status, problem, answer = await post(http, stack, body, headers)
     assert 400 <= status < 500
@@ -105,7 +105,7 @@ async def refused_without_a_trace(
     assert problem["status"] == status
     assert problem["detail"]
     assert problem["request_id"] == answer.headers["X-Request-ID"]
-    assert await load.truth(stack.urls["postgres"]) == before
+    assert await truth.totals(stack.urls["postgres"]) == before
 
 
 def encode(part: object) -> str:
@@ -142,14 +142,14 @@ async def forged(stack: RunningStack, http: aiohttp.ClientSession) -> dict[str, 
 
 
 async def test_no_forged_token_passes(stack: RunningStack, http: aiohttp.ClientSession) -> None:
-    before = await load.truth(stack.urls["postgres"])
+    before = await truth.totals(stack.urls["postgres"])
     verdicts = {}
     for name, token in (await forged(stack, http)).items():
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         status, problem, answer = await post(http, stack, b'{"score_increment": 1}', headers)
         verdicts[name] = (status, answer.content_type, problem["status"])
     assert set(verdicts.values()) == {(401, "application/problem+json", 401)}, verdicts
-    assert await load.truth(stack.urls["postgres"]) == before
+    assert await truth.totals(stack.urls["postgres"]) == before
 
 
 @pytest.mark.parametrize("path", ["/api/stream", "/api/stream/sse"])

@@ -7,7 +7,8 @@ import signal
 import aiohttp
 
 from libs.devstack import credentials
-from tests import load, replicas
+from tests import replicas
+from tests.oracle import client, truth
 from tests.stack import RunningStack
 
 USERS = 100
@@ -20,13 +21,14 @@ async def test_replicas_that_die_and_stand_still_leave_no_drift(stack: RunningSt
     urls = stack.urls
     secret = credentials.load(stack.data_dir)["client_operator"]
     names = [f"rebalance-{number:03}" for number in range(USERS)]
-    work = load.Load(urls["gateway"], await load.tokens(urls["auth"], secret, names), connections=8)
+    tokens = await client.tokens(urls["auth"], secret, names)
+    work = client.Client(urls["gateway"], tokens, connections=8)
     with replicas.region(stack, "storm") as region:
         one, two = region.start("one"), region.start("two")
         await one.ready()
         await two.ready()
         async with replicas.listening(urls["kafka"], "storm") as heard:
-            running = asyncio.ensure_future(work.run(10**9))
+            running = asyncio.ensure_future(work.run())
             one.kill()
             one = region.start("one")
             await one.ready()
@@ -55,12 +57,11 @@ async def until_equal(stack: RunningStack, region: replicas.Region) -> None:
     """Wait until the region's board is the ledger: everybody, in order, and the sums."""
     async with region.board() as board, asyncio.timeout(PATIENCE_SECONDS):
         while True:
-            ledger = await load.truth(stack.urls["postgres"])
-            truth = await replicas.leaders(stack.urls["postgres"], len(ledger.top))
+            shown = (await truth.totals(stack.urls["postgres"])).shown
             epoch = await board.current()
             digest = await board.digest(epoch)
-            everybody = await board.leaders(epoch, len(ledger.top) + 1)
-            if everybody == truth and digest.points == ledger.ledger_points:
+            everybody = await board.leaders(epoch, len(shown) + 1)
+            if everybody == shown and digest.points == sum(score for _, score in shown):
                 return
             await asyncio.sleep(0.1)
 
