@@ -1,6 +1,6 @@
 """In-memory twins of the stores; each passes the suite of the real one (`tests/contract`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -41,9 +41,10 @@ class MemoryLedger:
         refused: dict[tuple[str, str], Outcome] = {}
         judged = [(self._append(entry, refused), self._now) for entry in entries]
         changes = [
-            Change(e.user_id, s.balance, s.version, at, "increment", False, e.request_id)
+            Change(e.user_id, s.balance, s.version, at, "increment", held, e.request_id)
             for e, (s, at) in zip(entries, judged, strict=True)
             if s.outcome is Outcome.ACCEPTED
+            for held in (self.rows[e.user_id].held,)
         ]
         settled = [answer for answer, _ in judged]
         return Commit(uuid4(), self.ledger_epoch, settled, changes)
@@ -98,7 +99,7 @@ class MemoryLedger:
             score=balance,
             version=version,
             reached_at=self._now,
-            held=False,
+            held=row is not None and row.held,
         )
         settled = Settled(Outcome.ACCEPTED, version, balance)
         self.answers[entry.user_id, entry.key] = (entry, settled)
@@ -117,7 +118,8 @@ class MemoryLedger:
 class MemoryBoard:
     """The board as dictionaries; `down` and `lose_tail` play an unreliable Redis."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Callable[[], float] = monotonic) -> None:
+        self._seconds = seconds
         self._boards: dict[int, dict[str, Row]] = {}
         self._offsets: dict[int, dict[int, int]] = {}
         self._ledger_epochs: dict[int, int] = {}
@@ -138,6 +140,8 @@ class MemoryBoard:
 
     async def apply(self, epoch: int, rows: Sequence[Row], offsets: Offsets) -> Applied:
         board = self._of(epoch)
+        if self._runs[epoch] != self.run:
+            raise BoardGone(epoch)
         known = self._offsets[epoch]
         for partition, (expected, _) in offsets.items():
             if known.get(partition, 0) < expected:
@@ -150,7 +154,9 @@ class MemoryBoard:
             for row in rows
             if row.stamp > (board[row.user_id].stamp if row.user_id in board else oldest)
         ]
-        board.update((row.user_id, row) for row in news)
+        if not news:
+            return Applied(0, None)
+        board.update((row.user_id, replace(row, correction=False)) for row in news)
         before = self._tops[epoch]
         first = in_order(board.values())[:TOP_SIZE]
         entries = tuple((row.user_id, row.score) for row in first)
@@ -172,7 +178,7 @@ class MemoryBoard:
         self, epoch: int, *, window_seconds: float, heartbeat_seconds: float
     ) -> Due | Later:
         self._of(epoch)
-        now, top, said = monotonic(), self._tops[epoch], self._said.get(epoch)
+        now, top, said = self._seconds(), self._tops[epoch], self._said.get(epoch)
         reason: Reason = "scores"
         if said is None:
             reason = "rebuild"
@@ -182,6 +188,8 @@ class MemoryBoard:
             reason = "correction"
         quiet = reason == "heartbeat"
         since = now - self._said_at.get(epoch, float("-inf"))
+        if since < 0:  # a clock that went back silences nobody
+            since = heartbeat_seconds
         pause = (heartbeat_seconds if quiet else window_seconds) - since
         if pause > 0:
             return Later(pause, quiet)
@@ -249,7 +257,7 @@ class MemoryBoard:
     def flush(self) -> None:
         """Lose everything."""
         run = self.run
-        self.__init__()  # type: ignore[misc]
+        self.__init__(self._seconds)  # type: ignore[misc]
         self.run = run
 
     def _of(self, epoch: int) -> dict[str, Row]:

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common import health, logs, metrics, problems
+from libs.common.openapi import ServiceApi
 from libs.common.tasks import background, watch_loop_lag
 
 MAX_BODY_BYTES = 2048
@@ -41,7 +42,7 @@ def create_service(
     *,
     max_body_bytes: int = MAX_BODY_BYTES,
     larger_bodies: Mapping[str, int] | None = None,
-    app_class: type[FastAPI] = FastAPI,
+    app_class: type[FastAPI] = ServiceApi,
     **options: Any,
 ) -> FastAPI:
     """
@@ -88,7 +89,7 @@ class RequestRecord:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = request_id_of(scope)
         scope["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if scope["type"] == "websocket":
@@ -140,12 +141,15 @@ class BodyLimit:
         max_bytes = self._of_path.get(scope["path"], self._max_bytes)
         taken = 0
         complete = False
+        deadline = 0.0
 
         async def receive_bounded() -> Message:
-            nonlocal taken, complete
+            nonlocal taken, complete, deadline
             if complete:  # a later call waits for the disconnect, however long that takes
                 return await receive()
-            message = await _in_time(receive())
+            # For all of the body: a byte now and then is not progress.
+            deadline = deadline or asyncio.get_running_loop().time() + BODY_DEADLINE_SECONDS
+            message = await _until(deadline, receive())
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 if taken > max_bytes:
@@ -156,18 +160,19 @@ class BodyLimit:
         await self._app(scope, receive_bounded, send)
 
 
-async def _in_time(receiving: Awaitable[Message]) -> Message:
-    try:
-        async with asyncio.timeout(BODY_DEADLINE_SECONDS):
-            return await receiving
-    except TimeoutError:
-        raise HTTPException(408, "the body took too long to arrive") from None
-
-
-def _request_id(scope: Scope) -> str:
+def request_id_of(scope: Scope) -> str:
+    """The caller's own id of a request, if it can be logged as it is, or a new one."""
     for name, value in scope["headers"]:
         if name == REQUEST_ID_HEADER:
             text = value.decode("latin-1")
             if _REQUEST_ID.match(text):
                 return str(text)
     return uuid4().hex
+
+
+async def _until(deadline: float, receiving: Awaitable[Message]) -> Message:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await receiving
+    except TimeoutError:
+        raise HTTPException(408, "the body took too long to arrive") from None

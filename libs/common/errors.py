@@ -13,6 +13,7 @@ What can be refused, in the words of the domain; only `problems.py` knows HTTP.
     │   ├── DayLimitReached     the most that may be earned on one day
     │   └── GrantTooEarly       the action cannot be over yet
     └── Unavailable             not now; says when to come back, and nothing was lost
+        └── Overloaded          and nothing was done
 
 And what can go wrong with Kafka, which no caller is ever told:
 
@@ -84,6 +85,10 @@ class Unavailable(AppError):
     def __init__(self, message: str, *, retry_after_seconds: float = 1) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
 
 
 REFUSALS: dict[str, type[AppError]] = {

@@ -85,5 +85,10 @@ def _bound_fields(
 ) -> structlog.typing.EventDict:
     for name, value in event.items():
         if isinstance(value, str) and len(value) > MAX_FIELD_CHARACTERS:
-            event[name] = value[:MAX_FIELD_CHARACTERS] + "…"
+            # A traceback says at its end what happened.
+            event[name] = (
+                "…" + value[-MAX_FIELD_CHARACTERS:]
+                if name == "exception"
+                else value[:MAX_FIELD_CHARACTERS] + "…"
+            )
     return event

@@ -22,6 +22,7 @@ REQUEST_SECONDS = Histogram(
 LOOP_LAG_SECONDS = Gauge(
     "event_loop_lag_seconds", "How late the event loop woke, worst of the last seconds", ["service"]
 )
+LOOP_TASKS = Gauge("event_loop_tasks", "Tasks of the event loop", ["service"])
 
 # --- gateway
 VERDICTS = Counter(

@@ -12,6 +12,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -46,10 +47,14 @@ class Problem(BaseModel):
 
 
 PROBLEM_RESPONSE: dict[str, Any] = {
-    "model": Problem,
     "description": "What went wrong, as RFC 9457 says it",
-    "content": {MEDIA_TYPE: {}},
+    "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}},
 }
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Those of a route's answers that are problems, for its `responses`."""
+    return dict.fromkeys(statuses, PROBLEM_RESPONSE)
 
 
 def problem(
@@ -100,12 +105,15 @@ def install(app: FastAPI) -> None:
     async def framework(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_allowed(request))
         return problem(
             error.status_code,
             code,
             str(error.detail),
             request_id=_request_id(request),
-            headers=dict(error.headers or {}),
+            headers=headers,
         )
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
@@ -124,6 +132,18 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, framework)
     app.add_exception_handler(Exception, unexpected)
+
+
+def _allowed(request: Request) -> list[str]:
+    """All methods of the path (RFC 9110 §10.2.1); the router knows those of its first route."""
+    return sorted(
+        {
+            method
+            for route in iter_route_contexts(request.app.routes)
+            if route.methods and route.path_regex.match(request.scope["path"])
+            for method in route.methods
+        }
+    )
 
 
 def _request_id(request: Request) -> str:

@@ -78,7 +78,7 @@ def on_stop(call: Callable[[], None]) -> Generator[None]:
 
 
 async def watch_loop_lag(service: str) -> None:
-    """Measure for ever how late the event loop wakes; export the worst of the last 5 s."""
+    """Measure for ever how late the event loop wakes, the worst of 5 s, and count its tasks."""
     loop = asyncio.get_running_loop()
     recent = [0.0] * LAG_WINDOW
     turn = 0
@@ -88,6 +88,7 @@ async def watch_loop_lag(service: str) -> None:
         recent[turn % LAG_WINDOW] = max(0.0, loop.time() - before - LAG_INTERVAL_SECONDS)
         turn += 1
         metrics.LOOP_LAG_SECONDS.labels(service).set(max(recent))
+        metrics.LOOP_TASKS.labels(service).set(len(asyncio.all_tasks()))
 
 
 async def _end(task: asyncio.Task[None]) -> None:

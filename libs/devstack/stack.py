@@ -200,6 +200,7 @@ def _service(
         command=(
             *(sys.executable, "-m", "uvicorn", f"services.{name}.main:app"),
             *("--host", HOST, "--port", str(port), "--no-access-log", "--log-level", "warning"),
+            *("--http", "libs.common.server:BoundedHttp"),
             *("--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
         ),
         directory=REPOSITORY,

@@ -17,7 +17,7 @@ from services.gateway.domain.headers import Quota
 from services.gateway.routes import accounts, boards, grants, pages, scores, streams
 from services.gateway.routes.access import permissions
 from services.gateway.routes.admin import ledgers, reversals, reviews, sessions, status, users
-from services.gateway.routes.edge import ApiHeaders
+from services.gateway.routes.edge import Admission, ApiHeaders
 from services.gateway.routes.openapi import DocumentedApi
 from services.gateway.routes.parts import Parts
 from services.gateway.settings import Settings
@@ -100,6 +100,7 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
                 read_status=ReadStatus({NAME: OwnVitals(ready), **vitals}),
                 quota=Quota(settings.rate_limit_per_second, settings.rate_limit_burst),
                 max_increment=settings.max_increment,
+                max_requests=settings.max_requests,
                 stream_url=settings.stream_url,
                 allowed_origins=frozenset(settings.allowed_origins),
             )
@@ -122,4 +123,5 @@ app = create_service(
     openapi_url=None,
     docs_url=None,
 )
+app.add_middleware(Admission)
 app.add_middleware(ApiHeaders)

@@ -46,6 +46,8 @@ from services.score.usecases.suspicion import WatchIncrements
 # 500 increments, each with a signed context.
 MAX_BODY_BYTES = 2 * 1024 * 1024
 BOOKS_CONNECTIONS = 4
+# The relay waits no longer for a connection that died without a word, and the board with it.
+BOOKS_STATEMENT_SECONDS = 3.0
 DESK_CONNECTIONS = 5
 
 
@@ -59,7 +61,12 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         contexts = context_verifier(keys, Audience.SCORE)
         ready.add("auth", keys.check)
 
-        engine = open_engine(url, name="score-books", connections=BOOKS_CONNECTIONS)
+        engine = open_engine(
+            url,
+            name="score-books",
+            connections=BOOKS_CONNECTIONS,
+            statement_seconds=BOOKS_STATEMENT_SECONDS,
+        )
         stack.push_async_callback(engine.dispose)
         # Its own pool: a long look at the ledger must not keep the outbox waiting.
         desk = open_engine(url, name="score-desk", connections=DESK_CONNECTIONS)

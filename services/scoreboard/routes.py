@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from libs.common.contracts.boards import BoardPage, Ranks, RanksQuery, Standing
 from libs.common.contracts.values import GLOBAL_BOARD, USER_ID_PATTERN
 from libs.common.errors import NotFound
+from libs.common.problems import refusals
 from services.scoreboard.usecases.read import ReadBoard
 
 ETAG_BYTES = 12
@@ -21,7 +22,9 @@ class Parts:
     board: ReadBoard
 
 
-def read_board(request: Request, board: str) -> ReadBoard:
+def read_board(
+    request: Request, board: Annotated[str, Path(json_schema_extra={"enum": [GLOBAL_BOARD]})]
+) -> ReadBoard:
     if board != GLOBAL_BOARD:
         raise NotFound(f"there is no board {board[:64]!r}")
     return cast(Parts, request.state.parts).board
@@ -29,10 +32,10 @@ def read_board(request: Request, board: str) -> ReadBoard:
 
 Board = Annotated[ReadBoard, Depends(read_board)]
 
-router = APIRouter(prefix="/boards/{board}")
+router = APIRouter(prefix="/boards/{board}", responses=refusals(404, 503))
 
 
-@router.get("", response_model=BoardPage)
+@router.get("", response_model=BoardPage, responses={304: {"description": "It has not changed"}})
 async def page(
     board: Board,
     limit: Annotated[int, Query(ge=1, le=100)] = 10,

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from libs.common.contracts.topics import SCORE_UPDATES
 from libs.common.errors import BrokerUnavailable
 from libs.common.kafka import GroupReader, Publisher, Record, end_offsets, readers
-from tests.embedded import mortal_kafka
+from tests.servers import mortal_kafka
 
 PATIENCE_SECONDS = 15
 TOPIC = SCORE_UPDATES.name

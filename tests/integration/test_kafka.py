@@ -8,7 +8,7 @@ import pytest
 from libs.common.contracts.topics import LEADERBOARD_UPDATED, SCORE_UPDATES
 from libs.common.errors import BrokerTrouble, LogGone, PublishFailed
 from libs.common.kafka import BroadcastReader, GroupReader, Publisher, Record, end_offsets
-from tests.embedded import Broker, mortal_kafka
+from tests.servers import Broker, mortal_kafka
 
 PATIENCE_SECONDS = 20
 

@@ -23,8 +23,8 @@ from services.scoreboard.usecases.announce import Announcer
 from services.scoreboard.usecases.apply import ApplyUpdates
 from services.scoreboard.usecases.audit import Audit
 from services.scoreboard.usecases.rebuild import Rebuild
-from tests.embedded import mortal_kafka
 from tests.fakes import MemoryLedger
+from tests.servers import mortal_kafka
 
 PATIENCE_SECONDS = 15
 # Nothing here may wait for the audit: it would hide what the replicas lose among themselves.

@@ -21,7 +21,7 @@ from services.score.store.books import Books
 from services.score.store.database import open_engine
 from services.score.store.ledger import LedgerLane
 from tests import servers
-from tests.proxy import proxy_to
+from tests.proxy import LOST, proxy_to
 
 
 @pytest.fixture
@@ -137,6 +137,17 @@ async def test_two_sweepers_never_claim_the_same_batch(
     assert len(ids) == len(set(ids)) == 20
 
 
+async def test_a_clock_that_went_back_keeps_no_batch_waiting(
+    books: Books, lane: LedgerLane, database_url: str
+) -> None:
+    commit = await lane.append([Entry("alice", "1", 1)])
+    await execute(
+        database_url, "UPDATE score.outbox SET leased_until = clock_timestamp() + interval '1 hour'"
+    )
+    assert [claimed.batch_id for claimed in await books.claim(limit=1)] == [commit.batch_id]
+    assert await books.claim(limit=1) == []
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -162,8 +173,11 @@ async def test_a_lost_answer_is_settled_by_asking_again(score_url: str, books: B
     async with proxy_to(parts.hostname, parts.port) as proxy:
         lane = LedgerLane(score_url.replace(f":{parts.port}/", f":{proxy.port}/"))
         await lane.append([Entry("alice", "1", 10)])
-        proxy.lose_answers = True
-        commit = await lane.append([Entry("alice", "2", 5)])
+        proxy.answers = LOST
+        appending = asyncio.ensure_future(lane.append([Entry("alice", "2", 5)]))
+        await proxy.hit()
+        await proxy.heal()
+        commit = await appending
         await lane.close()
     assert [(s.outcome, s.balance) for s in commit.settled] == [(Outcome.REPLAYED, 15)]
     assert (await books.digest()).points == 15

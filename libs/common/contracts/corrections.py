@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from libs.common.contracts.boards import TopEntry
 from libs.common.contracts.scores import ChangeKind, IdempotencyKey
-from libs.common.contracts.values import MAX_TOTAL, Contract, Total, UserId
+from libs.common.contracts.values import MAX_TOTAL, TEXT_PATTERN, Contract, Moment, Total, UserId
 
 CASE_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 FINGERPRINT_PATTERN = r"^([0-9a-f]{16}|[0-9a-f]{32})$"
@@ -21,7 +21,9 @@ Fingerprint = Annotated[
         pattern=FINGERPRINT_PATTERN, description="16 hex digits: the client; 32: and its network"
     ),
 ]
-Why = Annotated[str, Field(min_length=1, max_length=500, examples=["bought points"])]
+Why = Annotated[
+    str, Field(min_length=1, max_length=500, pattern=TEXT_PATTERN, examples=["bought points"])
+]
 CaseState = Literal[
     "awaiting_approval",
     "applying",
@@ -47,14 +49,14 @@ class Selector(Order):
     """
 
     user_id: UserId | None = None
-    seqs: list[Annotated[int, Field(ge=1, le=MAX_TOTAL)]] | None = Field(
+    seqs: list[Annotated[StrictInt, Field(ge=1, le=MAX_TOTAL)]] | None = Field(
         default=None, min_length=1, max_length=MAX_NAMED_ENTRIES
     )
     idempotency_keys: list[IdempotencyKey] | None = Field(
         default=None, min_length=1, max_length=MAX_NAMED_ENTRIES
     )
-    from_: AwareDatetime | None = Field(default=None, alias="from")
-    to: AwareDatetime | None = None
+    from_: Moment | None = Field(default=None, alias="from")
+    to: Moment | None = None
     fingerprint: Fingerprint | None = None
 
     @model_validator(mode="after")
@@ -81,7 +83,7 @@ class ReversalOrder(Order):
     case_id: CaseId
     selector: Selector
     reason: Why
-    dry_run: bool = Field(default=False, description="only say what would happen")
+    dry_run: StrictBool = Field(default=False, description="only say what would happen")
 
 
 class Reason(Order):

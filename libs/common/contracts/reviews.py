@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from libs.common.contracts.corrections import Order, Why
 from libs.common.contracts.values import Contract, UserId
@@ -69,5 +69,5 @@ class Detector(Contract):
 class Switch(Order):
     """The kill switch."""
 
-    enabled: bool
+    enabled: StrictBool
     reason: Why

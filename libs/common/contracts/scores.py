@@ -5,10 +5,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from libs.common.contracts.values import Contract, Total, UserId
+from libs.common.contracts.values import PRINTABLE_PATTERN, Contract, Total, UserId
 
 ChangeKind = Literal["increment", "reversal", "adjustment", "hold", "release"]
-IdempotencyKey = Annotated[str, Field(min_length=1, max_length=128)]
+IdempotencyKey = Annotated[str, Field(min_length=1, max_length=128, pattern=PRINTABLE_PATTERN)]
 
 
 class ScoreUpdated(Contract):
@@ -35,7 +35,10 @@ class Increment(Contract):
 
     context: str = Field(description="the user context that auth signed, a JWT of 60 s")
     idempotency_key: str = Field(
-        default="", max_length=128, description="empty: the grant counts once, by its id"
+        default="",
+        max_length=128,
+        pattern=PRINTABLE_PATTERN,
+        description="empty: the grant counts once, by its id",
     )
     score_increment: int = Field(ge=1)
     request_id: str = ""

@@ -20,6 +20,8 @@ METADATA_MAX_AGE_MS = 30_000
 # aiokafka repeats a commit for as long as there is no coordinator, be it for ever.
 COMMIT_DEADLINE_SECONDS = 5.0
 EMPTY_FETCH_SECONDS = 0.005
+IDLE_FETCH_SECONDS = 0.025
+IDLE_AFTER_SECONDS = 1.0
 
 _log = structlog.get_logger()
 
@@ -239,23 +241,28 @@ class BroadcastReader:
 
 def _pace(consumer: AIOKafkaConsumer) -> None:
     """
-    Let a fetch that brings nothing take 5 ms at least.
+    Let a fetch that brings nothing take 5 ms at least, and 25 ms when nothing came for a second.
 
     A broker holds such a fetch for `fetch_max_wait_ms`. noida-db answers at once, and would be
     asked thousands of times a second; aiokafka has no setting for that.
     """
     fetcher = consumer._fetcher
     fetch = fetcher._proc_fetch_request
+    last_found = 0.0
 
     async def paced(*request: object) -> bool:
+        nonlocal last_found
         loop = asyncio.get_running_loop()
-        earliest = loop.time() + EMPTY_FETCH_SECONDS
+        idle = loop.time() - last_found > IDLE_AFTER_SECONDS
+        earliest = loop.time() + (IDLE_FETCH_SECONDS if idle else EMPTY_FETCH_SECONDS)
         found = False
         # The fetcher cancels its requests when it closes, and awaits them: they must not raise, or
         # the consumer stays half open and its owner takes itself for cancelled.
         with suppress(asyncio.CancelledError):
             found = await fetch(*request)
-            if not found:
+            if found:
+                last_found = loop.time()
+            else:
                 await asyncio.sleep(max(0.0, earliest - loop.time()))
         return found
 

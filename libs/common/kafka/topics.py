@@ -12,6 +12,9 @@ from libs.common.contracts.topics import TOPICS
 from libs.common.kafka.clients import REQUEST_TIMEOUT_MS, broker_errors, close
 
 ENDS_DEADLINE_SECONDS = 5.0
+# A cluster's nodes learn of a new topic one after the other.
+KNOWN_DEADLINE_SECONDS = 10.0
+KNOWN_RETRY_SECONDS = 0.1
 
 # noida-db sums a whole segment at each append; small segments keep that cheap.
 EMBEDDED_SEGMENT_BYTES = 1024 * 1024
@@ -37,7 +40,11 @@ async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
 async def ensure_topics(
     bootstrap: str, *, replication: int, extra: Mapping[str, str] | None = None
 ) -> None:
-    """Create the topics that are missing and add partitions that are missing; safe to repeat."""
+    """
+    Create the topics that are missing and add partitions that are missing; safe to repeat.
+
+    Raises aiokafka's errors, or `TimeoutError` if the cluster does not come to know its topics.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
     try:
         await admin.start()
@@ -49,8 +56,7 @@ async def ensure_topics(
                 for t in TOPICS
             ]
         )
-        described = await admin.describe_topics([t.name for t in TOPICS])
-        have = {d["topic"]: len(d["partitions"]) for d in described}
+        have = await _partitions(admin)
         lacking = {
             t.name: NewPartitions(t.partitions) for t in TOPICS if have[t.name] < t.partitions
         }
@@ -65,3 +71,14 @@ async def ensure_topics(
             )
     finally:
         await admin.close()
+
+
+async def _partitions(admin: AIOKafkaAdminClient) -> dict[str, int]:
+    """How many each of our topics has, once the node that is asked knows all of them."""
+    async with asyncio.timeout(KNOWN_DEADLINE_SECONDS):
+        while True:
+            described = await admin.describe_topics([t.name for t in TOPICS])
+            have = {d["topic"]: len(d["partitions"]) for d in described}
+            if all(have.values()):
+                return have
+            await asyncio.sleep(KNOWN_RETRY_SECONDS)

@@ -2,27 +2,29 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from libs.common.contracts.accounts import Account, Tokens
-from libs.common.tokens import bearer
-from services.auth.domain.keys import CACHE_SECONDS
-from services.auth.domain.people import User
-from services.auth.routes.bodies import (
+from libs.common.contracts.accounts import (
+    Account,
     Credentials,
     LogOut,
     Profile,
     Registration,
     Renewal,
+    Tokens,
 )
-from services.auth.routes.parts import Authorization, CallerOf, PartsOf, not_stored, refusals
+from libs.common.problems import refusals
+from libs.common.tokens import bearer
+from services.auth.domain.keys import CACHE_SECONDS
+from services.auth.domain.people import User
+from services.auth.routes.parts import CallerOf, PartsOf, not_stored
 from services.auth.usecases.sessions import SignedIn
 
 accounts = APIRouter(prefix="/api/auth", tags=["accounts"], dependencies=[Depends(not_stored)])
 keys = APIRouter(tags=["keys"])
 
 
-@accounts.post("/register", status_code=201, responses=refusals(403, 409, 429))
+@accounts.post("/register", status_code=201, responses=refusals(403, 409, 429, 503))
 async def register(body: Registration, request: Request, parts: PartsOf) -> Tokens:
     """Make an account and sign in."""
     signed_in = await parts.accounts.register(
@@ -34,7 +36,7 @@ async def register(body: Registration, request: Request, parts: PartsOf) -> Toke
     return _tokens(signed_in)
 
 
-@accounts.post("/login", responses=refusals(401, 403, 429))
+@accounts.post("/login", responses=refusals(401, 403, 429, 503))
 async def log_in(body: Credentials, request: Request, parts: PartsOf) -> Tokens:
     """Exchange a password for a session's tokens."""
     signed_in = await parts.accounts.log_in(
@@ -43,16 +45,16 @@ async def log_in(body: Credentials, request: Request, parts: PartsOf) -> Tokens:
     return _tokens(signed_in)
 
 
-@accounts.post("/refresh", responses=refusals(401, 429))
+@accounts.post("/refresh", responses=refusals(401, 429, 503))
 async def refresh(body: Renewal, parts: PartsOf) -> Tokens:
     """Exchange a refresh token, once, for new tokens. A second use ends the session."""
     return _tokens(await parts.sessions.refresh(body.refresh_token))
 
 
-@accounts.post("/logout", status_code=204, responses=refusals(401))
+@accounts.post("/logout", status_code=204, responses=refusals(401, 503))
 async def log_out(
     parts: PartsOf,
-    authorization: Authorization = None,
+    authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
     body: LogOut | None = None,
     everywhere: Annotated[bool, Query(alias="all")] = False,
 ) -> None:
@@ -65,13 +67,13 @@ async def log_out(
     await parts.revoke.log_out(caller, everywhere=everywhere or asked.all)
 
 
-@accounts.get("/me", responses=refusals(401, 404))
+@accounts.get("/me", responses=refusals(404))
 async def me(caller: CallerOf, parts: PartsOf) -> Account:
     """The caller's account."""
     return _account(await parts.accounts.get(caller.user_id))
 
 
-@accounts.patch("/me", responses=refusals(401, 404))
+@accounts.patch("/me", responses=refusals(404))
 async def change_me(body: Profile, caller: CallerOf, parts: PartsOf) -> Account:
     """Change the caller's display name."""
     return _account(await parts.accounts.rename(caller.user_id, body.display_name))

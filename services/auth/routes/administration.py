@@ -15,6 +15,7 @@ from libs.common.contracts.accounts import (
 )
 from libs.common.contracts.corrections import AuditPage, Order, Reason
 from libs.common.contracts.values import MAX_TOTAL, USER_ID_PATTERN, UserId
+from libs.common.problems import refusals
 from services.auth.domain.acts import Warrant, reason_of
 from services.auth.domain.roles import roles_of
 from services.auth.routes.parts import (
@@ -23,7 +24,6 @@ from services.auth.routes.parts import (
     MayWriteUsers,
     PartsOf,
     not_stored,
-    refusals,
 )
 from services.auth.usecases.verdicts import Caller
 
@@ -46,19 +46,19 @@ class AuditQuery(Order):
     limit: int = Field(default=20, ge=1, le=MAX_PAGE)
 
 
-@users.get("", responses=refusals(401, 403, 404))
+@users.get("", responses=refusals(404))
 async def read(user_id: UserPath, caller: MayReadUsers, parts: PartsOf) -> ManagedAccount:
     """An account."""
     return await parts.administration.read(user_id)
 
 
-@users.get("/account", responses=refusals(401, 403, 404))
+@users.get("/account", responses=refusals(404))
 async def export(user_id: UserPath, caller: MayReadUsers, parts: PartsOf) -> AccountExport:
     """All that is kept of a person here."""
     return await parts.administration.export(user_id)
 
 
-@users.put("/roles", responses=refusals(401, 403, 404, 409))
+@users.put("/roles", responses=refusals(404, 409))
 async def change_roles(
     user_id: UserPath, order: RolesOrder, caller: MayWriteUsers, parts: PartsOf
 ) -> ManagedAccount:
@@ -67,7 +67,7 @@ async def change_roles(
     return await parts.administration.change_roles(user_id, roles_of(order.roles), warrant)
 
 
-@users.post("/ban", responses=refusals(401, 403, 404))
+@users.post("/ban", responses=refusals(404))
 async def ban(
     user_id: UserPath, order: Reason, caller: MayWriteUsers, parts: PartsOf
 ) -> ManagedAccount:
@@ -75,7 +75,7 @@ async def ban(
     return await parts.administration.ban(user_id, _warrant(caller, order.reason))
 
 
-@users.post("/unban", responses=refusals(401, 403, 404))
+@users.post("/unban", responses=refusals(404))
 async def unban(
     user_id: UserPath, order: Reason, caller: MayWriteUsers, parts: PartsOf
 ) -> ManagedAccount:
@@ -83,19 +83,19 @@ async def unban(
     return await parts.administration.unban(user_id, _warrant(caller, order.reason))
 
 
-@users.post("/logout", status_code=204, responses=refusals(401, 403, 404))
+@users.post("/logout", status_code=204, responses=refusals(404))
 async def log_out(user_id: UserPath, order: Reason, caller: MayWriteUsers, parts: PartsOf) -> None:
     """End all that a user is signed in with."""
     await parts.administration.log_out(user_id, _warrant(caller, order.reason))
 
 
-@users.delete("", responses=refusals(401, 403, 404, 409))
+@users.delete("", responses=refusals(404, 409))
 async def erase(user_id: UserPath, order: Reason, caller: MayWriteUsers, parts: PartsOf) -> Erasure:
     """Forget a person for ever; the same answer however often it is asked."""
     return await parts.administration.erase(user_id, _warrant(caller, order.reason))
 
 
-@audit.get("/accounts", responses=refusals(401, 403))
+@audit.get("/accounts")
 async def read_audit(
     query: Annotated[AuditQuery, Query()], caller: MayReadUsers, parts: PartsOf
 ) -> AuditPage:
@@ -103,7 +103,7 @@ async def read_audit(
     return await parts.administration.audit(query.user_id, before=query.before, limit=query.limit)
 
 
-@grants.post("", responses=refusals(401, 403))
+@grants.post("")
 async def grant(order: GrantOrder, caller: MayWriteGrants, parts: PartsOf) -> Grant:
     """Leave for a user to add once, so much at most, and not before so long."""
     return parts.issue.for_action(order)

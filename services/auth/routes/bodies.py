@@ -2,60 +2,16 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from libs.common.contracts.corrections import Order
 from libs.common.contracts.values import UserId
 from services.auth.domain.claims import JTI_PATTERN, LONGEST_ACCESS_SECONDS
 from services.auth.domain.roles import PLAYER
 
 DEFAULT_TOKEN_SECONDS = 900
 
-# Looser than the rules, which speak of characters as they are seen; these only bound the work.
-Login = Annotated[str, Field(max_length=64, examples=["alice"])]
-Password = Annotated[str, Field(max_length=512, examples=["correct horse battery staple"])]
-DisplayName = Annotated[str, Field(max_length=160, examples=["Alice"])]
-RefreshToken = Annotated[str, Field(max_length=128, examples=["q8Jd…"])]
 Role = Annotated[str, Field(max_length=32, examples=[PLAYER])]
-
-
-class _Sent(BaseModel):
-    """A field that we do not know is a mistake of the caller, who should hear of it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Registration(_Sent):
-    """A new account. Without a display name, the login is shown."""
-
-    login: Login
-    password: Password
-    display_name: DisplayName | None = None
-
-
-class Credentials(_Sent):
-    """A login and its password."""
-
-    login: Login
-    password: Password
-
-
-class Renewal(_Sent):
-    """A refresh token, good for this one use."""
-
-    refresh_token: RefreshToken
-
-
-class LogOut(_Sent):
-    """What to end: by default the session of the access token."""
-
-    all: bool = False
-    refresh_token: RefreshToken | None = None
-
-
-class Profile(_Sent):
-    """What a user can change about themselves."""
-
-    display_name: DisplayName
 
 
 class ServiceToken(BaseModel):
@@ -66,7 +22,7 @@ class ServiceToken(BaseModel):
     expires_in: int
 
 
-class AccessOrder(_Sent):
+class AccessOrder(Order):
     """An access token for a user, who need not be registered here."""
 
     user_id: UserId
@@ -80,7 +36,7 @@ class AccessToken(BaseModel):
     access_token: str
 
 
-class RevocationOrder(_Sent):
+class RevocationOrder(Order):
     """One token of a user, or without `jti` all that they have."""
 
     user_id: UserId

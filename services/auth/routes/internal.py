@@ -8,6 +8,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from libs.common.contracts.identities import Names, RevocationList, Verdict, VerdictQuery
 from libs.common.errors import InvalidRequest
+from libs.common.problems import refusals
 from services.auth.domain.claims import SERVICE_SECONDS
 from services.auth.domain.people import is_user_id
 from services.auth.routes.bodies import AccessOrder, AccessToken, RevocationOrder, ServiceToken
@@ -21,10 +22,25 @@ gateway = APIRouter(prefix="/internal", dependencies=[Depends(from_gateway)])
 listeners = APIRouter(prefix="/internal", dependencies=[Depends(from_listener)])
 operator = APIRouter(prefix="/internal", dependencies=[Depends(from_operator)])
 
+_TAKES_FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["grant_type"],
+                    "properties": {"grant_type": {"const": "client_credentials"}},
+                }
+            }
+        },
+    }
+}
+
 ClientSecret = Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]
 
 
-@services.post("/token")
+@services.post("/token", responses=refusals(401), openapi_extra=_TAKES_FORM)
 async def service_token(client: ClientSecret, request: Request, parts: PartsOf) -> ServiceToken:
     """A service's token for its secret (RFC 6749 §4.4)."""
     form = parse_qs((await request.body()).decode("latin-1"))
@@ -77,7 +93,7 @@ async def access_token(order: AccessOrder, parts: PartsOf) -> AccessToken:
     return AccessToken(access_token=token)
 
 
-@operator.post("/keys/rotate", status_code=204)
+@operator.post("/keys/rotate", status_code=204, responses=refusals(409))
 async def rotate_keys(parts: PartsOf) -> None:
     """Sign with the next key from now on; the last one verifies until its tokens have ended."""
     await parts.keys.rotate()

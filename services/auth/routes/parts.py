@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Request, Response
 
 from libs.common.errors import Forbidden
 from libs.common.identity import ServiceDoor
-from libs.common.problems import PROBLEM_RESPONSE
+from libs.common.openapi import Proof
 from libs.common.tokens import bearer
 from services.auth.domain.roles import Permission, permissions_of
 from services.auth.hub import RevocationHub
@@ -45,10 +45,11 @@ def parts(request: Request) -> Parts:
 
 
 PartsOf = Annotated[Parts, Depends(parts)]
-Authorization = Annotated[str | None, Header(include_in_schema=False)]
+Authorization = Annotated[str, Depends(Proof("bearer"))]
+ServiceAuthorization = Annotated[str, Depends(Proof("service"))]
 
 
-async def caller(parts: PartsOf, authorization: Authorization = None) -> Caller:
+async def caller(parts: PartsOf, authorization: Authorization) -> Caller:
     """Who the access token speaks for. Raises `Unauthenticated`."""
     return await parts.identify(bearer(authorization))
 
@@ -74,22 +75,17 @@ MayWriteUsers = Annotated[Caller, Depends(Holder(Permission.USERS_WRITE))]
 MayWriteGrants = Annotated[Caller, Depends(Holder(Permission.GRANTS_WRITE))]
 
 
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Those of a route's answers that are problems."""
-    return dict.fromkeys((*statuses, 422, 503), PROBLEM_RESPONSE)
-
-
 def not_stored(response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"
 
 
-async def from_gateway(parts: PartsOf, authorization: Authorization = None) -> None:
+async def from_gateway(parts: PartsOf, authorization: ServiceAuthorization) -> None:
     await parts.gateway_door.admit(authorization)
 
 
-async def from_listener(parts: PartsOf, authorization: Authorization = None) -> None:
+async def from_listener(parts: PartsOf, authorization: ServiceAuthorization) -> None:
     await parts.listener_door.admit(authorization)
 
 
-async def from_operator(parts: PartsOf, authorization: Authorization = None) -> None:
+async def from_operator(parts: PartsOf, authorization: ServiceAuthorization) -> None:
     await parts.operator_door.admit(authorization)

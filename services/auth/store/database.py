@@ -68,6 +68,7 @@ async def _answering(
     except asyncpg.PostgresError as error:  # while connecting, SQLAlchemy lets them through
         raise Unavailable(_SILENT) from error
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        # Without a statement it was the connection that was refused: a server that is starting up.
+        if error.statement is not None and not error.connection_invalidated:
             raise
         raise Unavailable(_SILENT) from error

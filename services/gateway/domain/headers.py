@@ -14,10 +14,16 @@ MAX_KEY_CHARACTERS = 128
 # About three times what auth makes of the longest user id.
 MAX_GRANT_CHARACTERS = 2048
 
-_BARE = re.compile(r"[!#-~][!-~]*")
-_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+# As the document says them, too.
+KEY_PATTERN = (
+    rf"^([!#-~][!-~]{{0,{MAX_KEY_CHARACTERS - 1}}}"
+    rf'|"([ !#-\[\]-~]|\\["\\]){{1,{MAX_KEY_CHARACTERS}}}")$'
+)
+GRANT_PATTERN = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"
+
+_KEY = re.compile(KEY_PATTERN)
 _ESCAPE = re.compile(r"\\(.)")
-_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+_GRANT = re.compile(GRANT_PATTERN)
 
 
 def parse_idempotency_key(fields: Sequence[str]) -> str:
@@ -28,17 +34,13 @@ def parse_idempotency_key(fields: Sequence[str]) -> str:
     """
     if len(fields) != 1:
         raise InvalidRequest("send one Idempotency-Key")
-    quoted = _QUOTED.fullmatch(fields[0])
-    if quoted:
-        key = _ESCAPE.sub(r"\1", quoted[1])
-    else:
-        key = fields[0] if _BARE.fullmatch(fields[0]) else ""
-    if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
+    key = fields[0]
+    if not _KEY.fullmatch(key):
         raise InvalidRequest(
             f"the Idempotency-Key must be 1 to {MAX_KEY_CHARACTERS} printable ASCII characters, "
             'such as "8e03978e-40d5-43dd-bc93-6894a57f9324"'
         )
-    return key
+    return _ESCAPE.sub(r"\1", key[1:-1]) if key.startswith('"') else key
 
 
 def parse_action_grant(fields: Sequence[str]) -> str:
@@ -50,7 +52,7 @@ def parse_action_grant(fields: Sequence[str]) -> str:
     if len(fields) != 1:
         raise InvalidRequest("send one Action-Grant")
     grant = fields[0]
-    if len(grant) > MAX_GRANT_CHARACTERS or not _JWT.fullmatch(grant):
+    if len(grant) > MAX_GRANT_CHARACTERS or not _GRANT.fullmatch(grant):
         raise InvalidRequest(
             f"the Action-Grant must be what POST /api/grants gave: a JWT of at most "
             f"{MAX_GRANT_CHARACTERS} characters"

@@ -1,10 +1,67 @@
-"""What every answer of the API carries: nobody stores it, and who else's pages may read it."""
+"""
+What stands before every route: how many may be at work at once, and what every answer carries.
+"""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from libs.common import metrics, problems
+from libs.common.app import request_id_of
+from libs.common.errors import Overloaded
+from libs.common.logs import Trouble
+
 API_PREFIX = "/api/"
 READS = ("GET", "HEAD")
+PROBES = ("/livez", "/readyz", "/metrics")
+
+_REFUSED = metrics.REQUESTS.labels("gateway", "any", "refused", 503)
+
+
+class Admission:
+    """
+    At most `Parts.max_requests` at work; who comes beyond is refused before anything is done.
+
+    So the wait of those who are let in stays short, however many come, and what is refused costs
+    little of what the others need. Who waits for a body does not count: slow senders shut nobody
+    out. Probes are always let in.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._at_work = 0
+        self._trouble = Trouble("overloaded")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in PROBES:
+            await self._app(scope, receive, send)
+            return
+        if self._at_work >= scope["state"]["parts"].max_requests:
+            await self._refuse(scope, receive, send)
+            return
+
+        async def receive_off_work() -> Message:
+            self._at_work -= 1
+            try:
+                return await receive()
+            finally:
+                self._at_work += 1
+
+        self._at_work += 1
+        try:
+            await self._app(scope, receive_off_work, send)
+        finally:
+            self._at_work -= 1
+            if self._at_work == 0:
+                self._trouble.over()
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._trouble.met("too many requests")
+        _REFUSED.inc()
+        request_id = request_id_of(scope)
+        refused = Overloaded("too many requests are at work; nothing was done, try again shortly")
+        answer = problems.from_error(refused, request_id=request_id)
+        answer.headers.update({"x-request-id": request_id, "x-content-type-options": "nosniff"})
+        await answer(scope, receive, send)
 
 
 class ApiHeaders:

@@ -10,6 +10,9 @@ from libs.common.problems import Problem
 from services.gateway.routes.access import dependencies, permissions
 from services.gateway.routes.orders import Sent
 from services.gateway.routes.parts import JSON
+from services.gateway.routes.problems import refusals
+
+_TOO_LONG = {str(status): refusal for status, refusal in refusals(431).items()}
 
 
 class DocumentedApi(FastAPI):
@@ -29,11 +32,14 @@ class DocumentedApi(FastAPI):
             operation = document["paths"].get(path, {}).get(method.lower())
             if operation is not None:
                 operation["x-permission"] = permission
+        for operation in (o for path in document["paths"].values() for o in path.values()):
+            if "parameters" in operation:
+                operation["responses"] |= _TOO_LONG
         for (method, path), sent in self._bodies().items():
             schema, definitions = _schema(sent)
             schemas |= {name: d for name, d in definitions.items() if name not in schemas}
             document["paths"][path][method.lower()]["requestBody"] = {
-                "required": True,
+                "required": any(f.is_required() for f in sent.model.model_fields.values()),
                 "content": {JSON: {"schema": schema, "example": sent.example}},
             }
 

@@ -40,6 +40,7 @@ class Parts:
     read_status: ReadStatus
     quota: Quota
     max_increment: int
+    max_requests: int
     stream_url: str
     allowed_origins: frozenset[str]
 

@@ -14,6 +14,7 @@ _MEANINGS = {
     415: "The body is not `application/json`",
     422: "It cannot be meant: not JSON, a wrong field or parameter, or `idempotency-key-reused`",
     429: "Too often, or too early; `day-limit-reached`, `grant-too-early`. `Retry-After` says when",
+    431: "The URL and the header fields together are longer than 16 KiB",
     503: "Not now; `Retry-After` says when to come back. Repeating with the same key is safe",
 }
 

@@ -11,8 +11,9 @@ from libs.common.contracts.values import MAX_TOTAL, Contract, Total, UserId
 from libs.common.errors import AppError, RateLimited
 from services.gateway.domain.bodies import INCREMENT_FIELD, parse_increment
 from services.gateway.domain.headers import (
+    GRANT_PATTERN,
+    KEY_PATTERN,
     MAX_GRANT_CHARACTERS,
-    MAX_KEY_CHARACTERS,
     parse_action_grant,
     parse_idempotency_key,
 )
@@ -40,7 +41,7 @@ _ADD_SCORE: dict[str, Any] = {
             "name": KEY_HEADER,
             "in": "header",
             "required": False,
-            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARACTERS + 2},
+            "schema": {"type": "string", "pattern": KEY_PATTERN},
             "example": _EXAMPLE_KEY,
             "description": "Counts the increment once, however often it is sent: same key and "
             "body, same answer, for ever. Printable ASCII, as a quoted string or bare. Without "
@@ -50,9 +51,10 @@ _ADD_SCORE: dict[str, Any] = {
             "name": GRANT_HEADER,
             "in": "header",
             "required": False,
-            "schema": {"type": "string", "maxLength": MAX_GRANT_CHARACTERS},
+            "schema": {"type": "string", "pattern": GRANT_PATTERN},
             "description": "What the game server got from `POST /api/grants` for this player. "
-            "It counts once, however often it is sent, and needs no key: then none is returned.",
+            "It counts once, however often it is sent, and needs no key: then none is returned. "
+            f"At most {MAX_GRANT_CHARACTERS} characters.",
         },
     ],
     "requestBody": {

@@ -10,21 +10,23 @@ import socket
 from random import randrange
 from typing import Any
 
-from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from libs.common.openapi import ServiceApi
 from services.notification.connections.sse import EventStream
 from services.notification.connections.stream import Stream, Watcher
 from services.notification.connections.websocket import WebSocketStream
 
 RECONNECT_WITHIN_MS = 5000
-DEAD_PEER_SECONDS = 30
+DEAD_PEER_SECONDS = 60
 UNSENT_BYTES = 16 * 1024
 
 _ENDPOINT = "uvicorn.endpoint"
 
 # Heartbeats are always under way, so an unacknowledged one finds a dead peer without a timer of
-# ours. The bound on unsent bytes keeps the kernel from hoarding snapshots for a slow client.
+# ours. For the kernel a peer that is there and reads nothing is as dead: it must give the hub the
+# time to call that a stall, and to say so. The bound on unsent bytes keeps the kernel from hoarding
+# snapshots for a slow client.
 _SOCKET_OPTIONS = {
     "TCP_KEEPIDLE": DEAD_PEER_SECONDS // 2,
     "TCP_KEEPINTVL": DEAD_PEER_SECONDS // 6,
@@ -34,8 +36,8 @@ _SOCKET_OPTIONS = {
 }
 
 
-class StreamApp(FastAPI):
-    """A FastAPI application whose routes can reach the connection that they answer."""
+class StreamApp(ServiceApi):
+    """An application whose routes can reach the connection that they answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[_ENDPOINT] = getattr(send, "__self__", None)

@@ -50,6 +50,8 @@ class WebSocketStream(Stream):
         self._messages = 0
 
     def data_received(self, data: bytes) -> None:
+        if self._conn.eof_sent:  # what still comes was sent before they heard that it is over
+            return
         self._conn.receive_data(data)
         for frame in self._conn.events_received():
             assert isinstance(frame, Frame)

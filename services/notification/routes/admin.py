@@ -7,17 +7,15 @@ from fastapi import APIRouter, Depends, Query
 from libs.common.contracts.corrections import Reason
 from libs.common.contracts.sessions import Closing, Node, NodeList, StreamSessionList
 from libs.common.contracts.values import UserId
-from libs.common.problems import PROBLEM_RESPONSE
-from services.notification.routes.parts import REFUSALS, PartsOf, actor_with
+from libs.common.problems import refusals
+from services.notification.routes.parts import PartsOf, actor_with
 
 MAX_PAGE = 100
 
 Reader = Annotated[str, Depends(actor_with("users:read"))]
 Operator = Annotated[str, Depends(actor_with("sessions:write"))]
 
-admin = APIRouter(
-    prefix="/internal/admin", tags=["admin"], responses={**REFUSALS, 404: PROBLEM_RESPONSE}
-)
+admin = APIRouter(prefix="/internal/admin", tags=["admin"])
 
 
 @admin.get("/sessions")
@@ -32,7 +30,7 @@ async def list_sessions(
     return await parts.oversight.sessions(user_id=user_id or "", after=after, limit=limit)
 
 
-@admin.delete("/sessions/{session_id}")
+@admin.delete("/sessions/{session_id}", responses=refusals(404))
 async def close_session(session_id: str, parts: PartsOf, actor: Operator) -> Closing:
     """Close a stream, on whichever node it is."""
     return await parts.oversight.close_session(session_id, actor=actor)
@@ -50,7 +48,7 @@ async def list_nodes(parts: PartsOf, _: Reader) -> NodeList:
     return await parts.oversight.nodes()
 
 
-@admin.post("/nodes/{node}/drain", status_code=202)
+@admin.post("/nodes/{node}/drain", status_code=202, responses=refusals(404))
 async def drain(node: str, reason: Reason, parts: PartsOf, actor: Operator) -> Node:
     """Have a node send its streams to the others, and take no new ones until it is restarted."""
     return await parts.oversight.drain(node, actor=actor, reason=reason.reason)

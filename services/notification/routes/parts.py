@@ -2,24 +2,20 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Protocol, cast
 
-from fastapi import Depends, Header
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from libs.common.errors import Forbidden
 from libs.common.identity import ServiceDoor
-from libs.common.problems import PROBLEM_RESPONSE
+from libs.common.openapi import Proof
 from libs.common.tokens import Verifier
 from services.notification.domain import Client
 from services.notification.usecases.oversight import Oversight
 from services.notification.usecases.streams import Streams
 from services.notification.usecases.tickets import Tickets
-
-REFUSALS: dict[int | str, dict[str, Any]] = dict.fromkeys(
-    (401, 403, 422, 429, 503), PROBLEM_RESPONSE
-)
 
 
 class Connections(Protocol):
@@ -51,10 +47,11 @@ async def _parts(connection: HTTPConnection) -> Parts:
 
 
 PartsOf = Annotated[Parts, Depends(_parts)]
-Authorization = Annotated[str | None, Header()]
+Authorization = Annotated[str, Depends(Proof("service"))]
+UserContext = Annotated[str, Depends(Proof("user context", "X-User-Context"))]
 
 
-async def from_gateway(parts: PartsOf, authorization: Authorization = None) -> None:
+async def from_gateway(parts: PartsOf, authorization: Authorization) -> None:
     await parts.gateway_door.admit(authorization)
 
 
@@ -64,9 +61,9 @@ def actor_with(permission: str) -> Callable[..., Awaitable[str]]:
     async def actor(
         parts: PartsOf,
         _: Annotated[None, Depends(from_gateway)],
-        x_user_context: Annotated[str, Header()] = "",
+        context: UserContext,
     ) -> str:
-        claims = await parts.contexts.verify(x_user_context)
+        claims = await parts.contexts.verify(context)
         if permission not in claims.names("permissions"):
             raise Forbidden(f"this needs the permission {permission}")
         return claims.subject

@@ -15,10 +15,14 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from libs.common.errors import Forbidden
+from libs.common.problems import refusals
 from services.notification.domain import Position, hide_address, origin_allowed
-from services.notification.routes.parts import REFUSALS, Parts, PartsOf
+from services.notification.routes.parts import Parts, PartsOf
 from services.notification.usecases.ports import Session
 from services.notification.usecases.streams import Streams
+
+SEEN_PATTERN = r"^([0-9]{1,18}:[0-9]{1,18})?$"
+TICKET_PATTERN = r"^([A-Za-z0-9_-]{22})?$"
 
 public = APIRouter(tags=["streams"])
 
@@ -38,14 +42,21 @@ async def stream(websocket: WebSocket, parts: PartsOf, since: str = "", ticket: 
 @public.get(
     "/api/stream/sse",
     response_class=Response,
-    responses={200: {"content": {"text/event-stream": {}}}, **REFUSALS},
+    responses={200: {"content": {"text/event-stream": {}}}, **refusals(401, 403, 429, 503)},
 )
 async def stream_events(
     request: Request,
     parts: PartsOf,
-    since: Annotated[str, Query(description="`epoch:rev` of the newest snapshot seen")] = "",
-    ticket: Annotated[str, Query(description="for a private stream; good once")] = "",
-    last_event_id: Annotated[str, Header(description="wins over `since`")] = "",
+    since: Annotated[
+        str,
+        Query(pattern=SEEN_PATTERN, description="`epoch:rev` of the newest snapshot seen"),
+    ] = "",
+    ticket: Annotated[
+        str, Query(pattern=TICKET_PATTERN, description="for a private stream; good once")
+    ] = "",
+    last_event_id: Annotated[
+        str, Header(pattern=SEEN_PATTERN, description="wins over `since`")
+    ] = "",
 ) -> Response:
     """The board as server-sent events; with a ticket, the own rank as well."""
     _arrive(request, parts)

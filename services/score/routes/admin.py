@@ -1,10 +1,10 @@
 """What moderators ask of the ledger, through the gateway."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from libs.common.contracts.corrections import (
     CASE_ID_PATTERN,
@@ -18,8 +18,9 @@ from libs.common.contracts.corrections import (
     ReversalOrder,
     ReversalPreview,
 )
-from libs.common.contracts.values import MAX_TOTAL, USER_ID_PATTERN
+from libs.common.contracts.values import MAX_TOTAL, USER_ID_PATTERN, Moment
 from libs.common.errors import InvalidRequest
+from libs.common.problems import refusals
 from services.score.routes.parts import (
     MayReadFraud,
     MayWriteFraud,
@@ -36,12 +37,17 @@ UserPath = Annotated[str, Path(pattern=USER_ID_PATTERN)]
 Before = Annotated[int, Query(ge=1, le=MAX_TOTAL)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_WORKING: dict[int | str, dict[str, Any]] = {202: {"model": ReversalCase}, **refusals(404, 409)}
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 router = APIRouter(prefix="/internal/admin", dependencies=[Depends(from_gateway)])
 
 
-@router.post("/reversals", response_model=None)
+@router.post(
+    "/reversals",
+    response_model=ReversalCase | ReversalPreview,
+    responses={202: {"model": ReversalCase}, **refusals(404, 409)},
+)
 async def request_reversal(
     order: ReversalOrder, actor: MayWriteFraud, parts: PartsOf, response: Response
 ) -> ReversalCase | ReversalPreview:
@@ -66,13 +72,13 @@ async def list_reversals(
     return await parts.corrections.page(state=state, before=before, limit=limit)
 
 
-@router.get("/reversals/{case_id}")
+@router.get("/reversals/{case_id}", responses=refusals(404))
 async def read_reversal(case_id: CasePath, actor: MayReadFraud, parts: PartsOf) -> ReversalCase:
     """A case, and how far it is."""
     return await parts.corrections.find(case_id)
 
 
-@router.post("/reversals/{case_id}/approve")
+@router.post("/reversals/{case_id}/approve", responses=_WORKING)
 async def approve_reversal(
     case_id: CasePath, actor: MayWriteFraud, parts: PartsOf, response: Response
 ) -> ReversalCase:
@@ -80,7 +86,7 @@ async def approve_reversal(
     return _working(await parts.corrections.approve(case_id, actor), response)
 
 
-@router.post("/reversals/{case_id}/withdraw")
+@router.post("/reversals/{case_id}/withdraw", responses=refusals(404, 409))
 async def withdraw_reversal(
     case_id: CasePath, body: Reason, actor: MayWriteFraud, parts: PartsOf
 ) -> ReversalCase:
@@ -88,7 +94,7 @@ async def withdraw_reversal(
     return await parts.corrections.withdraw(case_id, actor, body.reason)
 
 
-@router.post("/reversals/{case_id}/revert")
+@router.post("/reversals/{case_id}/revert", responses=_WORKING)
 async def revert_reversal(
     case_id: CasePath, body: Reason, actor: MayWriteFraud, parts: PartsOf, response: Response
 ) -> ReversalCase:
@@ -96,13 +102,13 @@ async def revert_reversal(
     return _working(await parts.corrections.revert(case_id, actor, body.reason), response)
 
 
-@router.post("/users/{user_id}/hold")
+@router.post("/users/{user_id}/hold", responses=refusals(404, 409))
 async def hold(user_id: UserPath, body: Reason, actor: MayWriteFraud, parts: PartsOf) -> HoldState:
     """Off the public board."""
     return await parts.corrections.set_held(user_id, held=True, actor=actor, reason=body.reason)
 
 
-@router.post("/users/{user_id}/release")
+@router.post("/users/{user_id}/release", responses=refusals(404, 409))
 async def release(
     user_id: UserPath, body: Reason, actor: MayWriteFraud, parts: PartsOf
 ) -> HoldState:
@@ -110,13 +116,13 @@ async def release(
     return await parts.corrections.set_held(user_id, held=False, actor=actor, reason=body.reason)
 
 
-@router.post("/users/{user_id}/erase")
+@router.post("/users/{user_id}/erase", responses=refusals(404, 409))
 async def erase(user_id: UserPath, body: Reason, actor: MayWriteUsers, parts: PartsOf) -> HoldState:
     """Off the board for ever, and what leads to the person forgotten."""
     return await parts.corrections.erase(user_id, actor=actor, reason=body.reason)
 
 
-@router.get("/users/{user_id}/ledger")
+@router.get("/users/{user_id}/ledger", responses=refusals(404))
 async def read_ledger(
     user_id: UserPath,
     actor: MayReadFraud,

@@ -2,23 +2,27 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field, StrictInt
 
 from libs.common.contracts.scores import AnswerBatch, IncrementBatch, LedgerDigest, LedgerPage
-from services.score.routes.parts import PartsOf, from_gateway, from_scoreboard
+from libs.common.contracts.values import PRINTABLE_PATTERN
+from services.score.routes.parts import PartsOf, UserContext, from_gateway, from_scoreboard
 
 MAX_PAGE = 5000
 MAX_HISTORY_PAGE = 100
 
 
+Label = Annotated[str, Field(max_length=64, pattern=PRINTABLE_PATTERN)]
+
+
 class EpochOrder(BaseModel):
     """Why a board begins anew; `after` is the largest epoch that the caller knows."""
 
-    board: str = Field(max_length=64)
-    region: str = Field(max_length=64)
-    reason: str = Field(max_length=64)
-    after: int = Field(default=0, ge=0)
+    board: Label
+    region: Label
+    reason: Label
+    after: StrictInt = Field(default=0, ge=0)
 
 
 gateway = APIRouter(prefix="/internal", dependencies=[Depends(from_gateway)])
@@ -34,12 +38,12 @@ async def increments(batch: IncrementBatch, parts: PartsOf) -> AnswerBatch:
 @gateway.get("/entries")
 async def entries(
     parts: PartsOf,
-    x_user_context: Annotated[str, Header()],
+    context: UserContext,
     before: Annotated[int, Query(ge=1)] = 2**53,
     limit: Annotated[int, Query(ge=1, le=MAX_HISTORY_PAGE)] = 20,
 ) -> dict[str, Any]:
     """The ledger entries of the user whom the context names, newest first."""
-    claims = await parts.contexts.verify(x_user_context)
+    claims = await parts.contexts.verify(context)
     found = await parts.books.entries(claims.subject, before=before, limit=limit)
     return {"entries": found, "next": str(found[-1]["seq"]) if len(found) == limit else ""}
 
@@ -47,7 +51,7 @@ async def entries(
 @scoreboard.get("/totals")
 async def totals(
     parts: PartsOf,
-    after: Annotated[str, Query(max_length=64)] = "",
+    after: Annotated[str, Query(max_length=64, pattern=PRINTABLE_PATTERN)] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 1000,
 ) -> LedgerPage:
     """A page of all users, by id: what a board is rebuilt from."""

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
 
 from libs.common.errors import Forbidden
 from libs.common.identity import ServiceDoor
+from libs.common.openapi import Proof
 from libs.common.tokens import Verifier
 from services.score.domain.corrections import Actor
 from services.score.usecases.corrections import Corrections, Users
@@ -35,24 +36,24 @@ def parts(request: Request) -> Parts:
 
 
 PartsOf = Annotated[Parts, Depends(parts)]
-Authorization = Annotated[str | None, Header()]
-UserContext = Annotated[str, Header(alias="X-User-Context")]
+Authorization = Annotated[str, Depends(Proof("service"))]
+UserContext = Annotated[str, Depends(Proof("user context", "X-User-Context"))]
 
 
-async def from_gateway(parts: PartsOf, authorization: Authorization = None) -> None:
+async def from_gateway(parts: PartsOf, authorization: Authorization) -> None:
     await parts.gateway_door.admit(authorization)
 
 
-async def from_scoreboard(parts: PartsOf, authorization: Authorization = None) -> None:
+async def from_scoreboard(parts: PartsOf, authorization: Authorization) -> None:
     await parts.scoreboard_door.admit(authorization)
 
 
 def holder_of(permission: str) -> Callable[..., Awaitable[Actor]]:
     """A dependency: whom the user context names, if auth gave them the permission."""
 
-    async def actor(parts: PartsOf, x_user_context: UserContext) -> Actor:
+    async def actor(parts: PartsOf, context: UserContext) -> Actor:
         """Raises `Unauthenticated` or `Forbidden`."""
-        claims = await parts.contexts.verify(x_user_context)
+        claims = await parts.contexts.verify(context)
         actor = Actor(claims.subject, claims.names("permissions"))
         if permission not in actor.permissions:
             raise Forbidden(f"this needs the permission {permission}")

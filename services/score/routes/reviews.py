@@ -13,6 +13,7 @@ from libs.common.contracts.reviews import (
     Switch,
 )
 from libs.common.contracts.values import MAX_TOTAL
+from libs.common.problems import refusals
 from services.score.routes.admin import Before, Limit
 from services.score.routes.parts import MayReadFraud, MayWriteFraud, PartsOf, from_gateway
 
@@ -33,7 +34,7 @@ async def list_reviews(
     return await parts.reviews.page(state=state, before=before, limit=limit)
 
 
-@router.post("/reviews/{review_id}")
+@router.post("/reviews/{review_id}", responses=refusals(404, 409))
 async def decide_review(
     review_id: ReviewPath, decision: Decision, actor: MayWriteFraud, parts: PartsOf
 ) -> Review:

@@ -48,7 +48,10 @@ _ENTRIES = text("""
 _EPOCH = text("SELECT score.next_epoch(:board, :region, :reason, :after)")
 _CLAIM = text("""
     UPDATE score.outbox o SET leased_until = clock_timestamp() + :lease
-    FROM (SELECT batch_id FROM score.outbox WHERE leased_until < clock_timestamp()
+    FROM (SELECT batch_id FROM score.outbox
+          WHERE leased_until < clock_timestamp()
+             -- A clock that went back must not keep a batch waiting until it is there again.
+             OR leased_until > clock_timestamp() + :lease
           ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED) due
     WHERE o.batch_id = due.batch_id
     RETURNING o.batch_id, o.events, score.ledger_epoch()

@@ -13,8 +13,14 @@ POOL_WAIT_SECONDS = 2.0
 STATEMENT_SECONDS = 30
 
 
-def open_engine(url: str, *, name: str, connections: int) -> AsyncEngine:
-    """A pool of at most so many connections; `name` is what the database shows of it."""
+def open_engine(
+    url: str, *, name: str, connections: int, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncEngine:
+    """
+    A pool of at most so many connections; `name` is what the database shows of it.
+
+    A connection that died without a word costs whoever gets it `statement_seconds`.
+    """
     return create_async_engine(
         sqlalchemy_url(url),
         pool_size=connections,
@@ -23,7 +29,7 @@ def open_engine(url: str, *, name: str, connections: int) -> AsyncEngine:
         pool_pre_ping=True,
         connect_args={
             "timeout": POOL_WAIT_SECONDS,
-            "command_timeout": STATEMENT_SECONDS,
+            "command_timeout": statement_seconds,
             "server_settings": {"application_name": name},
         },
     )

@@ -24,7 +24,8 @@ CONNECT_TIMEOUT_SECONDS = 1.0
 BATCH_DEADLINE_SECONDS = 2.0
 RETRY_SECONDS = 0.1
 
-# A connection that broke, or a statement that was cut short: the outcome is unknown.
+# A connection that broke, or a statement that was cut short: the outcome is unknown. Or a server
+# that takes nothing yet: it has no room, or still recovers (no writes, no position in the log).
 LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -33,6 +34,9 @@ LOST = (
     asyncpg.OperatorInterventionError,
     asyncpg.TransactionRollbackError,
     asyncpg.InvalidCachedStatementError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
     OSError,
     TimeoutError,
 )
@@ -126,7 +130,7 @@ class LedgerLane:
 
     async def _open(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
+            connection = await asyncpg.connect(
                 self._url,
                 timeout=CONNECT_TIMEOUT_SECONDS,
                 command_timeout=BATCH_DEADLINE_SECONDS,
@@ -138,8 +142,14 @@ class LedgerLane:
                     "idle_in_transaction_session_timeout": "5000",
                 },
             )
-            # A primary keeps its timeline for as long as a connection to it lives.
-            self._ledger_epoch = await self._connection.fetchval("SELECT score.ledger_epoch()")
+            try:
+                # A primary keeps its timeline for as long as a connection to it lives.
+                self._ledger_epoch = await connection.fetchval("SELECT score.ledger_epoch()")
+            except BaseException:
+                # Kept, it would publish under the epoch of the connection before.
+                connection.terminate()
+                raise
+            self._connection = connection
         return self._connection
 
     def _drop(self) -> None:

@@ -8,13 +8,17 @@
 -- ARGV[3]  JSON: [[user id, score, ledger_epoch, version, member, held (1 or 0)], …]; a user once
 -- ARGV[4]  when the newest of them was accepted, in microseconds   ARGV[5]  1 if one is a correction
 -- (JSON, because packing six arguments per user cost the caller more than all the rest.)
--- Returns {'EPOCH'}                          another board is current: nothing was done
+-- Returns {'EPOCH'}                          another board is current, or Redis was restarted since
+--                                            this one was built: nothing was done
 --         {'GAP', partition, offset}         this Redis went back in time: read again from there
 --         {'OK', applied, rev}               the top ten is as it was
 --         {'OK', applied, rev, member, -points, …}   it changed
 local POINTS_BASE = 67108864 -- 2^26: sums of points in two halves, each exact in a double
-local epoch, ledger_epoch = unpack(redis.call('HMGET', KEYS[3], 'epoch', 'ledger_epoch'))
+local epoch, ledger_epoch, run_id =
+    unpack(redis.call('HMGET', KEYS[3], 'epoch', 'ledger_epoch', 'run_id'))
 if epoch ~= ARGV[1] then return {'EPOCH'} end
+-- A restarted Redis may have lost its last writes: revs that screens have seen would be given again.
+if not string.find(redis.call('INFO', 'server'), run_id, 1, true) then return {'EPOCH'} end
 -- What an older ledger said of a user whom this one never knew is no news.
 ledger_epoch = tonumber(ledger_epoch)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -30,6 +30,8 @@ from services.scoreboard.usecases.ports import (
 
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
+# Whoever comes when all are in use waits; a plain pool would refuse the reader, and the writer.
+MAX_CONNECTIONS = 50
 MAX_ROWS_PER_CALL = 500
 UNFINISHED_TTL_SECONDS = 3600
 POINTS_BASE = 2**26
@@ -215,13 +217,16 @@ def open_redis(url: str) -> Redis:
     Callers set the deadline, too: redis-py's own is `wait_for`, which before Python 3.12 forgets a
     cancellation that comes together with what it waits for, so that the task goes on for ever.
     """
-    return Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=ANSWER_SECONDS,
         decode_responses=True,
         socket_timeout=None,
         socket_connect_timeout=CONNECT_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
+    return Redis.from_pool(pool)
 
 
 async def _asked(answer: Any) -> Any:

@@ -39,11 +39,12 @@ class ApplyUpdates:
         """
         Where to read from: what the board keeps beside its state; None is the beginning.
 
-        Raises `BoardGone` if there is no board, `BoardUnavailable`.
+        Raises `BoardGone` if there is no board, or one that takes no more updates because Redis
+        was restarted; `BoardUnavailable`.
         """
         epoch = await self._board.current()
-        if epoch == 0:
-            raise BoardGone(0)
+        if epoch == 0 or await self._board.server_changed(epoch):
+            raise BoardGone(epoch)
         known = await self._board.offsets(epoch)
         self._epoch = epoch
         self._reached = {partition: known.get(partition, 0) for partition in partitions}

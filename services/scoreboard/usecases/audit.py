@@ -7,6 +7,7 @@ have each of its versions or a newer one.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -19,6 +20,7 @@ from services.scoreboard.domain import Row
 from services.scoreboard.usecases.announce import Announcer
 from services.scoreboard.usecases.ports import (
     AuditedBoard,
+    BoardDigest,
     BoardGone,
     BoardUnavailable,
     Ledger,
@@ -98,23 +100,24 @@ class Audit:
     async def _examine(self, epoch: int) -> Report:
         if await self._board.server_changed(epoch):
             return await self._renew("redis-restarted", epoch)
-        seen = set()
         for _ in range(TRIES):
             ledger = await self._ledger.digest()
             board = await self._board.digest(epoch)
             if ledger.ledger_epoch != board.ledger_epoch:
                 return await self._renew("ledger-restored", epoch)
-            sums = (ledger.users, ledger.points, ledger.versions)
-            if sums == (board.users, board.points, board.versions):
+            if _sums(ledger) == _sums(board):
                 return await self._compare_leaders(epoch, ledger)
-            seen.add(sums)
             await asyncio.sleep(SETTLE_SECONDS)
         whole = self._cursor == ""
+        before = await self._ledger.digest()
         report = await self._compare_users(epoch)
-        if len(seen) == 1 and report.result == "equal" and whole and self._cursor == "":
-            # Every user agrees, the ledger stands still, and yet the sums differ: the board
-            # holds somebody whom the ledger does not know.
-            return await self._renew("unknown-users", epoch)
+        if report.result == "equal" and whole and self._cursor == "":
+            # Every user agrees. If the sums still do not (what was late may have come, or another
+            # replica has repaired it), and the ledger stands still, then the board holds somebody
+            # whom the ledger does not know.
+            board = await self._board.digest(epoch)
+            if _sums(board) != _sums(before) and await self._ledger.digest() == before:
+                return await self._renew("unknown-users", epoch)
         return report
 
     async def _compare_leaders(self, epoch: int, before: LedgerDigest) -> Report:
@@ -127,6 +130,7 @@ class Audit:
         return await self._renew("leaders-differ", epoch)
 
     async def _compare_users(self, epoch: int) -> Report:
+        after = self._cursor
         truth = await self._next_rows()
         await asyncio.sleep(SETTLE_SECONDS)
         missing = []
@@ -134,12 +138,18 @@ class Audit:
         for start in range(0, len(truth), PAGE_USERS):
             part = truth[start : start + PAGE_USERS]
             held = await self._board.rows(epoch, [row.user_id for row in part])
+            ahead = {}
             for row, known in zip(part, held, strict=True):
                 if known is None or known.stamp < row.stamp:
                     missing.append(row)
                     points += abs(row.score - (known.score if known else 0))
-                elif known.stamp == row.stamp and known != row:
+                elif known.stamp > row.stamp:
+                    ahead[known.user_id] = known
+                elif known != row:
                     return await self._renew("rows-differ", epoch)
+            if ahead and await self._went_back(after, ahead):
+                return await self._renew("ledger-went-back", epoch)
+            after = part[-1].user_id
         if not missing:
             return Report("equal")
         _log.warning("board_repaired", users=len(missing), points=points)
@@ -147,6 +157,15 @@ class Audit:
         if done.top is not None:
             self._announcer.changed()
         return Report("repaired", len(missing), points)
+
+    async def _went_back(self, after: str, shown: Mapping[str, Row]) -> bool:
+        """
+        Whether the ledger now has less of a user than the board had before: it was put back to an
+        older copy without a new timeline. Scores that pour in would hide that from the sums.
+        """
+        page = await self._ledger.totals(after=after, limit=PAGE_USERS)
+        rows = [Row.of_ledger(row, page.ledger_epoch) for row in page.rows]
+        return any(row.user_id in shown and row.stamp < shown[row.user_id].stamp for row in rows)
 
     async def _next_rows(self) -> list[Row]:
         rows: list[Row] = []
@@ -162,3 +181,7 @@ class Audit:
         await self._rebuild.run(reason, epoch)
         self._announcer.refresh()
         return Report("rebuilt")
+
+
+def _sums(digest: LedgerDigest | BoardDigest) -> tuple[int, int, int]:
+    return (digest.users, digest.points, digest.versions)

@@ -16,7 +16,7 @@ class BoardUnavailable(Exception):
 
 
 class BoardGone(Exception):
-    """That epoch is not the current board any more, or was lost."""
+    """That epoch is not the current board any more, was lost, or is of Redis before a restart."""
 
     def __init__(self, epoch: int) -> None:
         super().__init__(f"epoch {epoch}")
@@ -83,6 +83,10 @@ class Board(Protocol):
         """The next offset to read, by partition. Raises `BoardGone`."""
         ...
 
+    async def server_changed(self, epoch: int) -> bool:
+        """Whether Redis was restarted since this board was built. Raises `BoardGone`."""
+        ...
+
 
 class AnnouncedBoard(Protocol):
     """The board as an announcer sees it; the replicas of a region share one memory of the said."""
@@ -115,10 +119,6 @@ class AuditedBoard(Board, Protocol):
 
     async def rows(self, epoch: int, users: Sequence[str]) -> list[Row | None]:
         """What the board holds of these users."""
-        ...
-
-    async def server_changed(self, epoch: int) -> bool:
-        """Whether Redis was restarted since this board was built. Raises `BoardGone`."""
         ...
 
 

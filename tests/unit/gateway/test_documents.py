@@ -47,7 +47,7 @@ def test_an_increment_is_documented_with_all_its_refusals_and_headers() -> None:
     operation = app.openapi()["paths"]["/api/scores"]["post"]
 
     assert set(operation["responses"]) == {
-        "200", "401", "403", "408", "409", "413", "415", "422", "429", "503"
+        "200", "401", "403", "408", "409", "413", "415", "422", "429", "431", "503"
     }  # fmt: skip
     assert "Idempotency-Key" in operation["responses"]["200"]["headers"]
     assert [p["name"] for p in operation["parameters"]] == ["Idempotency-Key", "Action-Grant"]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import pytest
@@ -222,6 +223,24 @@ async def test_an_old_version_on_the_board_is_found_and_repaired(world: World) -
     assert await world.shown() == await world.truth()
 
 
+async def test_a_ledger_that_went_back_is_noticed_while_scores_pour_in(world: World) -> None:
+    await world.handle(await world.earn(Entry("alice", "1", 10)), 41)
+    backup = dict(world.ledger.rows)
+    await world.handle(await world.earn(Entry("alice", "2", 5)), 42)
+    world.ledger.rows = backup
+    digest = world.ledger.digest
+    keys = count(1)
+
+    async def busy() -> LedgerDigest:
+        key = next(keys)
+        await world.handle(await world.earn(Entry("bob", f"k{key}", 1)), 42 + key)
+        return await digest()
+
+    world.ledger.digest = busy  # type: ignore[method-assign]
+    assert (await world.audit.once()).result == "rebuilt"
+    assert await world.shown() == await world.truth()
+
+
 async def test_a_board_that_is_a_moment_behind_is_not_built_anew(world: World) -> None:
     top = world.ledger.top
 
@@ -231,6 +250,22 @@ async def test_a_board_that_is_a_moment_behind_is_not_built_anew(world: World) -
         return await top(limit=limit)
 
     world.ledger.top = meanwhile  # type: ignore[method-assign]
+    assert (await world.audit.once()).result == "equal"
+
+
+async def test_a_board_that_another_replica_repairs_meanwhile_is_not_built_anew(
+    world: World,
+) -> None:
+    await world.earn(Entry("alice", "k", 10))
+    totals = world.ledger.totals
+
+    async def meanwhile(*, after: str, limit: int) -> LedgerPage:
+        page = await totals(after=after, limit=limit)
+        rows = [Row.of_ledger(row, 1) for row in page.rows]
+        await world.board.apply(await world.board.current(), rows, {})
+        return page
+
+    world.ledger.totals = meanwhile  # type: ignore[method-assign]
     assert (await world.audit.once()).result == "equal"
 
 

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from libs.common.contracts.corrections import AuditPage, CaseId, HoldState, LedgerView, Reason
-from libs.common.contracts.values import MAX_TOTAL
+from libs.common.contracts.values import MAX_TOTAL, Moment
 from services.gateway.routes.access import MayReadFraud, MayWriteFraud
 from services.gateway.routes.admin.paging import Page, PageOfUser, UserPath, asked
 from services.gateway.routes.orders import Sent, written
@@ -22,7 +22,7 @@ router = APIRouter(tags=["ledger"])
 class LedgerPage(Page):
     """A page of a ledger, as it was at a time (RFC 3339) or after an entry (its `seq`)."""
 
-    at: Annotated[int, Field(ge=1, le=MAX_TOTAL)] | AwareDatetime | None = Field(
+    at: Annotated[int, Field(ge=1, le=MAX_TOTAL)] | Moment | None = Field(
         default=None, union_mode="left_to_right"
     )
 

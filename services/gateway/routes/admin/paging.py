@@ -6,13 +6,11 @@ from fastapi import Path
 from pydantic import BaseModel, Field
 
 from libs.common.contracts.corrections import CASE_ID_PATTERN, Order
-from libs.common.contracts.values import USER_ID_PATTERN, UserId
+from libs.common.contracts.values import MAX_TOTAL, USER_ID_PATTERN, UserId
 
 MAX_PAGE = 100
 
-Cursor = Annotated[
-    str | None, Field(pattern=r"^[!-~]{1,256}$", description="`next` of the page before")
-]
+Before = Annotated[int | None, Field(ge=1, le=MAX_TOTAL, description="`next` of the page before")]
 UserPath = Annotated[str, Path(pattern=USER_ID_PATTERN, examples=["alice"])]
 CasePath = Annotated[str, Path(pattern=CASE_ID_PATTERN, examples=["fraud-2026-11"])]
 
@@ -21,7 +19,7 @@ class Page(Order):
     """How much of a list, and from where."""
 
     limit: int = Field(default=20, ge=1, le=MAX_PAGE)
-    before: Cursor = None
+    before: Before = None
 
 
 class PageOfUser(Page):

@@ -64,7 +64,7 @@ class CasePage(Page):
             "model": ReversalCase | ReversalPreview,
             "description": "A case that is known already; or with `dry_run` what would happen",
         },
-        **refusals(401, 403, *BODY, 409, 503),
+        **refusals(401, 403, 404, *BODY, 409, 503),
     },
 )
 async def open_case(request: Request, caller: MayWriteFraud, order: ReversalSent) -> Response:

@@ -10,13 +10,16 @@ from libs.common.contracts.corrections import Order, Reason
 from libs.common.contracts.sessions import Closing, Node, NodeList, StreamSessionList
 from libs.common.contracts.values import UserId
 from services.gateway.routes.access import MayCloseSessions, MayReadUsers
-from services.gateway.routes.admin.paging import MAX_PAGE, Cursor, UserPath, asked
+from services.gateway.routes.admin.paging import MAX_PAGE, UserPath, asked
 from services.gateway.routes.orders import Sent, written
 from services.gateway.routes.passage import to_notification
 from services.gateway.routes.problems import BODY, refusals
 
 SessionPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 NodePath = Annotated[str, Path(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+After = Annotated[
+    str | None, Field(pattern=r"^[!-~]{1,64}$", description="`next` of the page before")
+]
 DrainSent = Annotated[Reason, Depends(Sent(Reason, {"reason": "a new kernel"}))]
 
 router = APIRouter(tags=["sessions"])
@@ -26,7 +29,7 @@ class SessionPage(Order):
     """A page of open streams: all, or those of one user."""
 
     limit: int = Field(default=20, ge=1, le=MAX_PAGE)
-    after: Cursor = None
+    after: After = None
     user_id: UserId | None = None
 
 

@@ -1,0 +1,123 @@
+"""
+uvicorn's HTTP/1.1, with the bounds that it lacks: `uvicorn --http libs.common.server:BoundedHttp`.
+
+uvicorn 0.54 waits for ever for the rest of a request's head, takes a head of any size, reads on
+after an answer that did not need the body, and waits for ever for a client that does not read.
+A silent connection is ended by its keep-alive; a body that is read is bounded by `app.BodyLimit`.
+"""
+
+import asyncio
+from uuid import uuid4
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from libs.common.problems import problem
+
+HEAD_SECONDS = 5.0
+MAX_HEAD_BYTES = 16 * 1024
+STALL_SECONDS = 30.0
+
+
+class HeadTooLarge(Exception):
+    """Raised inside the parser, which then reads no further."""
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """
+    One connection. It has `HEAD_SECONDS` to bring a head of at most `MAX_HEAD_BYTES`, from its
+    beginning or from the first byte after an answer on; and `STALL_SECONDS` to read what waits.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._in_head = False
+        self._arrived_bytes = self._field_bytes = 0
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unset_deadline()
+        self._unset_stalled()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self._set_deadline()
+        super().data_received(data)
+        if self._in_head:
+            # A field that does not end is not shown to us: count what comes, and was not shown.
+            self._arrived_bytes += len(data)
+            if self._arrived_bytes > MAX_HEAD_BYTES:
+                self._too_large()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stalled = self.loop.call_later(STALL_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._unset_stalled()
+        super().resume_writing()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._arrived_bytes = self._field_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(name, value)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._unset_deadline()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls when a request cannot be read."""
+        if self._field_bytes > MAX_HEAD_BYTES:
+            self._too_large()
+        else:
+            self._refuse(400, "bad-request", msg)
+
+    def _count(self, *fields: bytes) -> None:
+        self._field_bytes += sum(map(len, fields))
+        if self._field_bytes > MAX_HEAD_BYTES:
+            raise HeadTooLarge
+
+    def _set_deadline(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._too_late)
+
+    def _unset_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _unset_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _too_large(self) -> None:
+        self._refuse(431, "request-header-fields-too-large", "the head of the request is too large")
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        if self._in_head:
+            self._refuse(408, "request-timeout", "the head of the request took too long to arrive")
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, code: str, detail: str) -> None:
+        if self.transport.is_closing():
+            return
+        headers = {"Connection": "close"}
+        answer = problem(status, code, detail, request_id=uuid4().hex, headers=headers)
+        fields = b"".join(b"%b: %b\r\n" % field for field in answer.raw_headers)
+        self.transport.write(b"".join((STATUS_LINE[status], fields, b"\r\n", answer.body)))
+        self.transport.close()
