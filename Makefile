@@ -17,7 +17,7 @@ RUNTIME := $(call stamp,runtime,requirements.lock)
 DEV := $(call stamp,dev,requirements-dev.lock)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench up down clean lock
+.PHONY: help run test check faults bench up down clean lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -37,7 +37,10 @@ test: $(DEV) ## Everything that `check` does, and all tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -rs
+	$(BIN)/python -m pytest -rs --numprocesses 2 --dist loadfile
+
+faults: $(DEV) ## The proof: kills, network faults, data loss, simulation … (about N minutes)
+	$(BIN)/python -m tests.faults all $(ARGS)
 
 bench: $(DEV) ## First figures: updates and deliveries per second, and their CPU-seconds
 	$(BIN)/python -m bench.first_figures $(ARGS)
