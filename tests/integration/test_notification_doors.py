@@ -186,12 +186,13 @@ async def test_a_client_that_says_too_much_is_closed(
     ("wire", "code"),
     [
         (masked(Opcode.TEXT, b"\xff\xfe"), 1007),
-        (b"\xc1\x80\0\0\0\0", 1002),  # a reserved bit
-        (b"\x81\x00", 1002),  # not masked
+        (b"\xc1\x80\0\0\0\0", 1002),
+        (b"\x81\x00", 1002),
         (masked(Opcode.CONT, b"{}"), 1002),
         (masked(Opcode.PING, b"x") * 11, CloseCode.PROTOCOL_ERROR),
         (masked(Opcode.CLOSE, b"\x03\xe8"), 1000),
     ],
+    ids=["no UTF-8", "reserved bit", "unmasked", "no beginning", "pings", "closing"],
 )
 async def test_broken_frames_end_only_their_own_stream(
     start: Start, wire: bytes, code: int

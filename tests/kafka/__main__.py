@@ -58,7 +58,9 @@ def serve(kafka: Cluster) -> int:
     """Wait until it is told to stop."""
     print(f"export KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap}")
     print(f"processes {kafka.pids}; Ctrl-C ends them", flush=True)
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    stop = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stop)
+    signal.sigwait(stop)
     return 0
 
 

@@ -100,6 +100,20 @@ async def test_a_record_without_a_broker_is_waited_for_without_end(
     broker.start()
 
 
+async def test_a_producer_that_was_given_up_asks_for_its_broker_no_more(
+    broker: Broker, ours: Publisher, impatient: None
+) -> None:
+    """K8: an interrupted `stop` leaves a task that connects for ever, one for each attempt."""
+    given_up = ours._producer
+    assert given_up is not None
+    broker.kill()
+    with pytest.raises(PublishFailed):
+        await ours.publish([RECORD])
+    assert given_up._sender.sender_task.done()
+    assert not any(connection.connected() for connection in given_up.client._conns.values())
+    broker.start()
+
+
 async def test_a_producer_whose_sender_was_cancelled_hangs(
     ours: Publisher, broker: Broker, impatient: None
 ) -> None:
