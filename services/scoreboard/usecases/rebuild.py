@@ -8,6 +8,7 @@ what came twice.
 """
 
 import asyncio
+from collections.abc import Sequence
 from uuid import uuid4
 
 import structlog
@@ -79,14 +80,23 @@ class Rebuild:
         users = 0
         while page is not None:
             rows = [Row.of_ledger(row, page.ledger_epoch) for row in page.rows]
-            # Score reads the next page while Redis takes this one.
-            page, _ = await asyncio.gather(
-                self._next(page.next), self._board.apply(epoch, rows, {})
+            # Score reads the next page while Redis takes this one. Both end before either's failure
+            # is raised: nothing is written for a builder that is no more.
+            read, put = await asyncio.gather(
+                self._next(page.next), self._put(epoch, rows, token), return_exceptions=True
             )
-            await self._board.keep_unfinished(epoch)
-            await self._board.lock(token, seconds=LOCK_SECONDS)
+            if isinstance(put, BaseException):
+                raise put
+            if isinstance(read, BaseException):
+                raise read
+            page = read
             users += len(rows)
         return users
 
     async def _next(self, after: str) -> LedgerPage | None:
         return await self._ledger.totals(after=after, limit=PAGE_USERS) if after else None
+
+    async def _put(self, epoch: int, rows: Sequence[Row], token: str) -> None:
+        await self._board.apply(epoch, rows, {})
+        await self._board.keep_unfinished(epoch)
+        await self._board.lock(token, seconds=LOCK_SECONDS)
