@@ -66,7 +66,9 @@ async def run(count: int, console: Console) -> list[Row]:
     for name, lives in (("with faults", broken), ("without", quiet)):
         console.print(f"{name}, the longest life of each process:")
         console.print(table(lives.longest))
-    grew = max(life.trend(MEMORY)[2] for life in quiet.longest if life.process not in GROWING)
+    grew = max(
+        life.trend(MEMORY)[2] for life in quiet.longest if (life.process, MEMORY) not in GROWING
+    )
     return [
         Row(f"increments in {2 * count} minutes", len(work.history.acked), soak.violations,
             f"{soak.reversals} reversals; {_said(work.history.answers)}"),
