@@ -39,7 +39,7 @@ test: $(DEV) ## Everything that `check` does, and all tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -rs --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-faults: $(DEV) ## The proof: kills, network faults, data loss, simulation … (about N minutes)
+faults: $(DEV) ## The proof: kills, network faults, data loss, simulation … (hours; `python -m tests.faults` lists them)
 	$(BIN)/python -m tests.faults all $(ARGS)
 
 bench: $(DEV) ## First figures: updates and deliveries per second, and their CPU-seconds
