@@ -18,6 +18,7 @@ from tests.faults import vitals
 from tests.faults.crowd import EVENTS, WEBSOCKET, Pace, Race, Reader
 from tests.faults.report import Row
 from tests.faults.vitals import MEGABYTE
+from tests.oracle.beside import beside
 from tests.oracle.client import tokens
 from tests.oracle.trial import Places
 from tests.stack import UNLIMITED, running_stack
@@ -105,15 +106,8 @@ async def _watching(url: str, race: Race, paces: Sequence[Pace]) -> AsyncIterato
         Reader(url, EVENTS if number % 4 == 0 else WEBSOCKET, race, pace)
         for number, pace in enumerate(paces)
     ]
-    tasks = [asyncio.ensure_future(reader.watch()) for reader in readers]
-    try:
+    async with beside(reader.watch() for reader in readers):
         yield readers
-    finally:
-        for task in tasks:
-            task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                raise ended
 
 
 @asynccontextmanager

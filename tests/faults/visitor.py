@@ -9,6 +9,7 @@ from secrets import token_hex
 
 import aiohttp
 
+from tests.oracle.beside import beside
 from tests.oracle.client import said, tokens
 from tests.oracle.trial import Places
 
@@ -71,12 +72,5 @@ async def visiting(places: Places) -> AsyncIterator[Visitor]:
     headers = {"Authorization": f"Bearer {held[name]}"}
     async with aiohttp.ClientSession(headers=headers) as session:
         visitor = Visitor(session, places)
-        tasks = [asyncio.ensure_future(visitor.walk()), asyncio.ensure_future(visitor.watch())]
-        try:
+        async with beside((visitor.walk(), visitor.watch())):
             yield visitor
-        finally:
-            for task in tasks:
-                task.cancel()
-            for ended in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(ended, Exception):
-                    raise ended

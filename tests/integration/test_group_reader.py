@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from libs.common.contracts.topics import SCORE_UPDATES
 from libs.common.errors import BrokerUnavailable
 from libs.common.kafka import GroupReader, Publisher, Record, end_offsets, readers
+from tests.reading import values
 from tests.servers import mortal_kafka
 
 PATIENCE_SECONDS = 15
@@ -50,14 +51,6 @@ async def until_assigned(reader: GroupReader) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not reader.assigned:
             assert await reader.read(max_records=10, timeout_ms=50) == []
-
-
-async def values(reader: GroupReader, count: int) -> list[bytes | None]:
-    got: list[bytes | None] = []
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while len(got) < count:
-            got += [m.value for m in await reader.read(max_records=500, timeout_ms=100)]
-    return got
 
 
 async def test_the_ends_name_every_partition(kafka_bootstrap: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from libs.common.contracts.topics import LEADERBOARD_UPDATED, SCORE_UPDATES
 from libs.common.errors import BrokerTrouble, LogGone, PublishFailed
 from libs.common.kafka import BroadcastReader, GroupReader, Publisher, Record, end_offsets
+from tests.reading import values
 from tests.servers import Broker, mortal_kafka
 
 PATIENCE_SECONDS = 20
@@ -113,14 +114,6 @@ async def read_until_it_fails(reader: GroupReader) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             await reader.read(max_records=10, timeout_ms=50)
-
-
-async def values(reader: GroupReader, count: int) -> list[bytes | None]:
-    got: list[bytes | None] = []
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while len(got) < count:
-            got += [m.value for m in await reader.read(max_records=100, timeout_ms=100)]
-    return got
 
 
 async def test_what_positions_raises_reaches_the_reader(broker: Broker) -> None:

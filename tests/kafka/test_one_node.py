@@ -10,6 +10,7 @@ from libs.common.kafka import GroupReader, Publisher, Record, end_offsets, ensur
 from tests.kafka.cluster import Cluster
 from tests.kafka.topics import add_partitions, make_topic
 from tests.kafka.traffic import traffic
+from tests.reading import values
 
 PATIENCE_SECONDS = 120
 FROZEN_SECONDS = 5
@@ -145,11 +146,3 @@ async def until(holds: Callable[[], bool], *reading: GroupReader) -> None:
         while not holds():
             for reader in reading:
                 await reader.read(max_records=10, timeout_ms=50)
-
-
-async def values(reader: GroupReader, count: int) -> list[bytes | None]:
-    got: list[bytes | None] = []
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while len(got) < count:
-            got += [m.value for m in await reader.read(max_records=500, timeout_ms=100)]
-    return got

@@ -10,6 +10,8 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from tests.oracle.beside import beside
+
 RETRY_SECONDS = 0.1
 # Heartbeats come every 5 s; a screen that heard nothing for three of them connects anew.
 SILENCE_SECONDS = 15
@@ -78,12 +80,5 @@ async def watching(
     url = notification_url.replace("http://", "ws://") + "/api/stream"
     wall = wall or Wall()
     screens = [Screen(url, wall) for _ in range(count)]
-    tasks = [asyncio.ensure_future(screen.watch()) for screen in screens]
-    try:
+    async with beside(screen.watch() for screen in screens):
         yield screens
-    finally:
-        for task in tasks:
-            task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                raise ended

@@ -13,6 +13,7 @@ from libs.common.contracts.topics import SCORE_UPDATES
 from libs.common.kafka import GroupReader, Publisher, Record, readers
 from libs.common.kafka.clients import close
 from tests.kafka.topics import add_partitions
+from tests.reading import values
 from tests.servers import mortal_kafka
 
 TOPIC = SCORE_UPDATES.name
@@ -186,11 +187,3 @@ async def until(holds: Callable[[], bool], *reading: GroupReader) -> None:
             for reader in reading:
                 await reader.read(max_records=500, timeout_ms=20)
             await asyncio.sleep(0.02)
-
-
-async def values(reader: GroupReader, count: int) -> list[bytes | None]:
-    got: list[bytes | None] = []
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while len(got) < count:
-            got += [m.value for m in await reader.read(max_records=500, timeout_ms=100)]
-    return got
