@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from uuid import uuid4
 
+from libs.common.clock import to_microseconds
 from libs.common.contracts.boards import Reason
 from libs.common.contracts.scores import LedgerDigest, LedgerPage, LedgerRow
 from libs.common.contracts.values import MAX_TOTAL
@@ -62,7 +63,7 @@ class MemoryLedger:
 
     async def top(self, *, limit: int) -> LedgerPage:
         shown = [row for row in self.rows.values() if not row.held]
-        ranked = sorted(shown, key=lambda r: (-r.score, r.reached_at, r.user_id))
+        ranked = sorted(shown, key=lambda r: (-r.score, r.reached_us, r.user_id))
         return LedgerPage(ledger_epoch=self.ledger_epoch, rows=ranked[:limit])
 
     async def digest(self) -> LedgerDigest:
@@ -98,7 +99,7 @@ class MemoryLedger:
             user_id=entry.user_id,
             score=balance,
             version=version,
-            reached_at=self._now,
+            reached_us=to_microseconds(self._now),
             held=row is not None and row.held,
         )
         settled = Settled(Outcome.ACCEPTED, version, balance)
@@ -156,19 +157,11 @@ class MemoryBoard:
         ]
         if not news:
             return Applied(0, None)
-        board.update((row.user_id, replace(row, correction=False)) for row in news)
-        before = self._tops[epoch]
-        first = in_order(board.values())[:TOP_SIZE]
-        entries = tuple((row.user_id, row.score) for row in first)
-        members = tuple((row.member, row.score) for row in first)
-        if members == self._members.get(epoch, ()):
-            return Applied(len(news), None)
-        self._members[epoch] = members
-        accepted = max(before.accepted_us, *(row.reached_us for row in rows))
-        self._tops[epoch] = Top(epoch, before.rev + 1, entries, accepted)
-        if any(row.correction for row in rows):
-            self._corrected[epoch] = before.rev + 1
-        return Applied(len(news), Top(epoch, before.rev + 1, entries))
+        board.update((row.user_id, row._replace(correction=False)) for row in news)
+        top = self._show_top(epoch, max(row.reached_us for row in rows))
+        if top is not None and any(row.correction for row in rows):
+            self._corrected[epoch] = top.rev
+        return Applied(len(news), top)
 
     async def offsets(self, epoch: int) -> Mapping[int, int]:
         self._of(epoch)
@@ -228,8 +221,13 @@ class MemoryBoard:
 
     async def lock(self, token: str, *, seconds: int) -> bool:
         self._ask()
-        self._lock = self._lock or token
-        return self._lock == token
+        if self._lock is not None:
+            return False
+        self._lock = token
+        return True
+
+    async def keep_lock(self, token: str, *, seconds: int) -> None:
+        self._ask()
 
     async def unlock(self, token: str) -> None:
         if self._lock == token:
@@ -246,19 +244,42 @@ class MemoryBoard:
     async def keep_unfinished(self, epoch: int) -> None:
         self._ask()
 
-    async def finish(self, epoch: int) -> bool:
+    async def fill(self, epoch: int, rows: Sequence[Row]) -> None:
         self._ask()
-        newer = epoch > self._current
-        outdated = self._current if newer else epoch
-        self._current = max(epoch, self._current)
-        self._boards.pop(outdated, None)
-        return newer
+        for row in rows:
+            self._boards.setdefault(epoch, {})[row.user_id] = row._replace(correction=False)
+
+    async def finish(self, epoch: int, token: str) -> bool:
+        self._ask()
+        if self._runs.get(epoch) != self.run:
+            self._boards.pop(epoch, None)
+            raise BoardGone(epoch)
+        if epoch <= self._current or self._lock != token:
+            self._boards.pop(epoch, None)
+            return False
+        self._show_top(epoch)
+        self._boards.pop(self._current, None)
+        self._current = epoch
+        return True
 
     def flush(self) -> None:
         """Lose everything."""
         run = self.run
         self.__init__(self._seconds)  # type: ignore[misc]
         self.run = run
+
+    def _show_top(self, epoch: int, accepted_us: int = 0) -> Top | None:
+        """The first ten, if they are others than before."""
+        first = in_order(self._boards[epoch].values())[:TOP_SIZE]
+        members = tuple((row.member, row.score) for row in first)
+        if members == self._members.get(epoch, ()):
+            return None
+        self._members[epoch] = members
+        before = self._tops[epoch]
+        entries = tuple((row.user_id, row.score) for row in first)
+        top = Top(epoch, before.rev + 1, entries)
+        self._tops[epoch] = replace(top, accepted_us=max(before.accepted_us, accepted_us))
+        return top
 
     def _of(self, epoch: int) -> dict[str, Row]:
         self._ask()

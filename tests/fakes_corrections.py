@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from libs.common.clock import from_microseconds, to_microseconds
 from libs.common.contracts.scores import ChangeKind
 from services.score.domain.changes import Change, Commit
 from services.score.domain.increments import Entry, Outcome
@@ -68,8 +69,7 @@ class CorrectableLedger(MemoryLedger):
         row = self.rows[user_id]
         if row.held == held:
             return self._committed([])
-        update = {"held": held, "version": row.version + 1}
-        self.rows[user_id] = row.model_copy(update=update)
+        self.rows[user_id] = row._replace(held=held, version=row.version + 1)
         return self._committed([self._change(user_id, "hold" if held else "release")])
 
     async def take_back(self, case_id: str, user_id: str, keys: Sequence[str]) -> None:
@@ -146,16 +146,16 @@ class CorrectableLedger(MemoryLedger):
         """After a correction a total was reached by the newest increment that counts."""
         row, lines = self.rows[user_id], self._lines[user_id]
         counting = [line for line in lines if line.key and not self._taken.get((user_id, line.seq))]
-        update = {
-            "score": lines[-1].balance,
-            "version": row.version + versions,
-            "reached_at": (counting or lines[:1])[-1].at,
-        }
-        self.rows[user_id] = row.model_copy(update=update)
+        self.rows[user_id] = row._replace(
+            score=lines[-1].balance,
+            version=row.version + versions,
+            reached_us=to_microseconds((counting or lines[:1])[-1].at),
+        )
 
     def _change(self, user_id: str, kind: ChangeKind) -> Change:
         row = self.rows[user_id]
-        return Change(user_id, row.score, row.version, row.reached_at, kind, row.held)
+        reached_at = from_microseconds(row.reached_us)
+        return Change(user_id, row.score, row.version, reached_at, kind, row.held)
 
     def _committed(self, changes: Sequence[Change]) -> Commit:
         return self._queued(Commit(uuid4(), self.ledger_epoch, (), changes))

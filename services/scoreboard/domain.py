@@ -7,21 +7,19 @@ SQL says the same: `ORDER BY score DESC, reached_at, user_id COLLATE "C"`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
+from libs.common.clock import to_microseconds
 from libs.common.contracts.boards import Reason
 from libs.common.contracts.scores import LedgerRow, ScoreUpdated
 
 TOP_SIZE = 10
 TIME_DIGITS = 16
 
-_ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _CORRECTIONS = frozenset({"reversal", "adjustment", "hold", "release"})
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A user's state as the board keeps it."""
 
     user_id: str
@@ -49,25 +47,19 @@ class Row:
             event.new_score,
             event.ledger_epoch,
             event.version,
-            (event.timestamp - _ORIGIN) // _MICROSECOND,
+            to_microseconds(event.timestamp),
             event.held,
             event.kind in _CORRECTIONS,
         )
 
     @classmethod
     def of_ledger(cls, row: LedgerRow, ledger_epoch: int) -> "Row":
-        reached_us = (row.reached_at - _ORIGIN) // _MICROSECOND
-        return cls(row.user_id, row.score, ledger_epoch, row.version, reached_us, row.held)
+        return cls(row.user_id, row.score, ledger_epoch, row.version, row.reached_us, row.held)
 
 
 def user_of(member: str) -> str:
     """The user behind a sorted set's member."""
     return member[TIME_DIGITS:]
-
-
-def at(microseconds: int) -> datetime:
-    """Microseconds since 1970 as a time."""
-    return _ORIGIN + timedelta(microseconds=microseconds)
 
 
 def newest(rows: Iterable[Row]) -> list[Row]:

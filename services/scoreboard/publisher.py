@@ -3,10 +3,10 @@
 from collections import deque
 from collections.abc import Mapping
 
-from libs.common.clock import Clock
+from libs.common.clock import Clock, from_microseconds
 from libs.common.contracts.boards import LeaderboardUpdated, TopEntry
 from libs.common.kafka import Publisher, Record
-from services.scoreboard.domain import Top, at
+from services.scoreboard.domain import Top
 
 PARKED_PER_WINDOW = 100
 WINDOW_SECONDS = 60.0
@@ -33,7 +33,7 @@ class SnapshotPublisher:
             region=self._region,
             epoch=top.epoch,
             rev=top.rev,
-            accepted_at=at(top.accepted_us) if top.accepted_us else None,
+            accepted_at=from_microseconds(top.accepted_us) if top.accepted_us else None,
             moves=dict(moves),
             reason=top.reason,
             schema=1,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -45,9 +44,11 @@ async def board(request: pytest.FixtureRequest) -> AsyncIterator[Board]:
 
 async def shown(board: Board, *rows: Row, ledger_epoch: int = 1) -> int:
     epoch = next(_epochs)
+    assert await board.lock("builder", seconds=60)
     await board.begin(epoch, ledger_epoch, {0: 100})
-    await board.apply(epoch, rows, {})
-    assert await board.finish(epoch)
+    await board.fill(epoch, rows)
+    assert await board.finish(epoch, "builder")
+    await board.unlock("builder")
     return epoch
 
 
@@ -267,14 +268,43 @@ async def test_an_older_board_is_never_shown_after_a_newer(board: Board) -> None
     old, new = next(_epochs), next(_epochs)
     for epoch in (old, new):
         await board.begin(epoch, 1, {})
-    assert await board.finish(new)
-    assert not await board.finish(old)
+    await board.lock("builder", seconds=60)
+    assert await board.finish(new, "builder")
+    assert not await board.finish(old, "builder")
     assert await board.current() == new
+
+
+async def test_a_builder_that_lost_its_lock_shows_nothing(board: Board) -> None:
+    epoch = next(_epochs)
+    await board.lock("one", seconds=60)
+    await board.begin(epoch, 1, {})
+    await board.unlock("one")
+    assert not await board.finish(epoch, "one")
+    await board.lock("two", seconds=60)
+    await board.keep_lock("one", seconds=60)
+    await board.begin(epoch, 1, {})
+    assert not await board.finish(epoch, "one")
+    assert await board.current() == 0
+
+
+async def test_a_board_is_not_shown_if_what_was_put_in_may_be_lost(board: Board) -> None:
+    await board.lock("builder", seconds=60)
+    never_begun = next(_epochs)
+    await board.fill(never_begun, [row("a", 1)])
+    with pytest.raises(BoardGone):
+        await board.finish(never_begun, "builder")
+    epoch = next(_epochs)
+    await board.begin(epoch, 1, {})
+    await board.fill(epoch, [row("a", 1)])
+    await restart(board, epoch)
+    with pytest.raises(BoardGone):
+        await board.finish(epoch, "builder")
+    assert await board.current() == 0
 
 
 async def test_only_one_builder_holds_the_lock(board: Board) -> None:
     assert await board.lock("one", seconds=60)
-    assert await board.lock("one", seconds=60)
+    assert not await board.lock("one", seconds=60)
     assert not await board.lock("two", seconds=60)
     await board.unlock("two")
     assert not await board.lock("two", seconds=60)
@@ -285,7 +315,7 @@ async def test_only_one_builder_holds_the_lock(board: Board) -> None:
 async def test_rows_come_back_as_they_went_in(board: Board) -> None:
     weird = 'us"er\\|%d:{id}'
     rows = [row("a", 7, version=3, at=12), row(weird, 5, at=2**50, held=True)]
-    epoch = await shown(board, rows[0], replace(rows[1], correction=True))
+    epoch = await shown(board, rows[0], rows[1]._replace(correction=True))
     assert await board.rows(epoch, ["a", "nobody", weird]) == [rows[0], None, rows[1]]
     assert await board.rows(epoch, []) == []
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from libs.common.clock import from_microseconds
 from libs.common.contracts.corrections import Reason, ReversalCase, ReversalOrder, Selector
 from libs.common.contracts.values import MAX_TOTAL
 from libs.common.errors import (
@@ -60,7 +61,7 @@ class Desk:
 
     async def board(self) -> list[tuple[str, int, datetime]]:
         return [
-            (row.user_id, row.score, row.reached_at)
+            (row.user_id, row.score, from_microseconds(row.reached_us))
             for row in (await self.books.top(limit=1000)).rows
         ]
 

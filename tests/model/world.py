@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from services.scoreboard.domain import Row, at, in_order
+from libs.common.clock import from_microseconds
+from libs.common.contracts.scores import LedgerRow
+from services.scoreboard.domain import Row, in_order
 from services.scoreboard.usecases.ports import Applied, BoardGone, Offsets
 from tests.model.log import Log
 from tests.model.ports import Board, Ledger
@@ -77,10 +79,7 @@ class World:
     async def check(self) -> None:
         """What holds at any moment."""
         page = await self.ledger.totals(after="", limit=EVERYBODY)
-        held = {
-            row.user_id: (row.version, State(row.score, row.reached_at, row.held))
-            for row in page.rows
-        }
+        held = {row.user_id: (row.version, _state(row)) for row in page.rows}
         assert held == self.truth.states
         for user in self.looked_at:
             await self._check_entries(user)
@@ -143,7 +142,7 @@ class World:
         rows = [row for row in await self.board.rows(top.epoch, USERS) if row is not None]
         for row in rows:
             was = self.truth.ever.get((row.user_id, row.ledger_epoch, row.version))
-            assert was == State(row.score, at(row.reached_us), row.held), (row, was)
+            assert was == _state(row), (row, was)
             before = self._stamps.get((top.epoch, row.user_id), row.stamp)
             assert row.stamp >= before, f"{row.user_id} went from {before} back to {row.stamp}"
             self._stamps[top.epoch, row.user_id] = row.stamp
@@ -186,3 +185,7 @@ class _WatchedLedger:
     async def next_epoch(self, *, reason: str, after: int) -> int:
         self._sightings.saw(f"rebuilt: {reason}")
         return await self._ledger.next_epoch(reason=reason, after=after)
+
+
+def _state(row: LedgerRow | Row) -> State:
+    return State(row.score, from_microseconds(row.reached_us), row.held)

@@ -72,6 +72,10 @@ class BoardServer(MemoryBoard, Server):
         """What a broken build does differently."""
         return await super().apply(epoch, rows, offsets)
 
+    async def fill(self, epoch: int, rows: Sequence[Row]) -> None:
+        await super().fill(epoch, rows)
+        self._watch.rows(rows)
+
     async def due(
         self, epoch: int, *, window_seconds: float, heartbeat_seconds: float
     ) -> Due | Later:
@@ -83,20 +87,29 @@ class BoardServer(MemoryBoard, Server):
                 self._watch.sometimes("ten changes became one announcement")
         return answer
 
-    async def finish(self, epoch: int) -> bool:
+    async def finish(self, epoch: int, token: str) -> bool:
         before = self._current
-        shown = await super().finish(epoch)
+        self._expire_lock()
+        shown = await super().finish(epoch, token)
         self._watch.always(self._current >= before, "the board's epoch never falls")
         return shown
 
     async def lock(self, token: str, *, seconds: int) -> bool:
-        if self._lock is not None and self._clock.monotonic() >= self._lock_ends:
-            self._watch.sometimes("a builder died, and its lock ran out")
-            self._lock = None
+        self._expire_lock()
         mine = await super().lock(token, seconds=seconds)
         if mine:
             self._lock_ends = self._clock.monotonic() + seconds
         return mine
+
+    async def keep_lock(self, token: str, *, seconds: int) -> None:
+        self._expire_lock()
+        if self._lock == token:
+            self._lock_ends = self._clock.monotonic() + seconds
+
+    def _expire_lock(self) -> None:
+        if self._lock is not None and self._clock.monotonic() >= self._lock_ends:
+            self._watch.sometimes("a builder died, and its lock ran out")
+            self._lock = None
 
     def remember(self) -> None:
         """What a stale replica, or an old file, would know."""

@@ -64,7 +64,7 @@ class AddsDeltas(BoardServer):
     async def keep(self, epoch: int, rows: Sequence[Row], offsets: Offsets) -> Applied:
         known = self.rows_of(epoch)
         added = [
-            replace(row, score=row.score + known[row.user_id].score)
+            row._replace(score=row.score + known[row.user_id].score)
             if offsets and not row.correction and row.user_id in known
             else row
             for row in rows
@@ -78,7 +78,7 @@ class NeverSinks(BoardServer):
     async def keep(self, epoch: int, rows: Sequence[Row], offsets: Offsets) -> Applied:
         known = self.rows_of(epoch)
         highest = [
-            replace(row, score=max(row.score, known[row.user_id].score))
+            row._replace(score=max(row.score, known[row.user_id].score))
             if row.user_id in known
             else row
             for row in rows

@@ -7,8 +7,10 @@ Transactions are whole: a question to this server is one, and nothing happens be
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from libs.common.clock import from_microseconds, to_microseconds
 from libs.common.contracts.scores import ChangeKind
 from services.score.domain.changes import Change, Commit
 from services.score.domain.increments import Entry, Outcome, Settled
@@ -97,7 +99,7 @@ class LedgerServer(MemoryLedger, Server):
         """A total is as old as the newest increment that counts (`score.standing_since`)."""
         lines = self.lines[user]
         counting = [ln for ln in lines if ln.kind == "increment" and self.counts(ln)]
-        self._keep(user, reached_at=(counting or lines[:1])[-1].at)
+        self._keep(user, reached_us=to_microseconds((counting or lines[:1])[-1].at))
 
     def counts(self, line: Line) -> bool:
         """Whether an increment was not taken back, or was given back again."""
@@ -139,7 +141,8 @@ class LedgerServer(MemoryLedger, Server):
     def state(self, user: str, kind: ChangeKind, request_id: str = "") -> Change:
         """A user's present state, as it is told."""
         row = self.rows[user]
-        change = Change(user, row.score, row.version, row.reached_at, kind, row.held, request_id)
+        reached_at = from_microseconds(row.reached_us)
+        change = Change(user, row.score, row.version, reached_at, kind, row.held, request_id)
         self._watch.changed(change, self.ledger_epoch)
         return change
 
@@ -149,11 +152,11 @@ class LedgerServer(MemoryLedger, Server):
         """Append a line under the user's present state."""
         row = self.rows[user]
         lines = self.lines.setdefault(user, [])
-        at = row.reached_at if kind == "increment" else self.clock.now()
+        at = from_microseconds(row.reached_us) if kind == "increment" else self.clock.now()
         line = Line(user, len(lines) + 1, row.version, delta, row.score, kind, key, at, reverses)
         lines.append(line)
         self._watch.held(user, row.score)
         return line
 
-    def _keep(self, user: str, **changed: object) -> None:
-        self.rows[user] = self.rows[user].model_copy(update=changed)
+    def _keep(self, user: str, **changed: Any) -> None:
+        self.rows[user] = self.rows[user]._replace(**changed)

@@ -144,7 +144,7 @@ class World:
     def truth(self) -> list[tuple[str, int]]:
         """The board as the ledger has it."""
         shown = [row for row in self.ledger.rows.values() if not row.held]
-        shown.sort(key=lambda row: (-row.score, row.reached_at, row.user_id))
+        shown.sort(key=lambda row: (-row.score, row.reached_us, row.user_id))
         return [(row.user_id, row.score) for row in shown]
 
     def at_limit(self, user: str) -> bool:

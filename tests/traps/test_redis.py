@@ -81,8 +81,9 @@ async def test_a_board_is_written_again_by_its_caller_only_and_stays_the_same(
     """R2: what may have run already is the caller's to know; applying twice changes nothing."""
     redis = board_module.open_redis(proxied)
     board = RedisBoard(redis, KEYS)
+    await board.lock("builder", seconds=60)
     await board.begin(1, 1, {})
-    await board.finish(1)
+    assert await board.finish(1, "builder")
     row = Row("alice", 10, 1, 1, 1, held=False)
     await board.apply(1, [], {})  # now the server knows the script
     with pytest.raises(BoardUnavailable):
@@ -141,8 +142,9 @@ async def test_more_commands_at_once_than_the_pool_has_connections(redis_url: st
 
     redis = board_module.open_redis(redis_url)
     board = RedisBoard(redis, KEYS)
+    await board.lock("builder", seconds=60)
     await board.begin(1, 1, {})
-    await board.finish(1)
+    assert await board.finish(1, "builder")
     pages = Pages(redis, KEYS, GLOBAL_BOARD)
     await asyncio.gather(*(pages.page(offset=0, limit=10) for _ in range(AT_ONCE)))
     await redis.aclose()
@@ -168,8 +170,9 @@ async def test_a_score_beyond_what_a_double_holds_is_rounded(redis_url: str, dir
     assert await direct.zscore("z", "a") != MAX_TOTAL + 2
     redis = board_module.open_redis(redis_url)
     board = RedisBoard(redis, KEYS)
+    await board.lock("builder", seconds=60)
     await board.begin(1, 1, {})
-    await board.finish(1)
+    assert await board.finish(1, "builder")
     rows = [Row(f"u{n}", MAX_TOTAL - n, 1, 1, 1, held=False) for n in range(2)]
     await board.apply(1, rows, {})
     assert await board.leaders(1, 2) == [("u0", MAX_TOTAL), ("u1", MAX_TOTAL - 1)]

@@ -1,7 +1,7 @@
 """What `score` says: an event for each change of a total, and the bodies of its internal calls."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -77,13 +77,17 @@ class AnswerBatch(Contract):
     items: list[Answer]
 
 
-class LedgerRow(Contract):
-    """A user's state in the ledger, as a page of `GET /internal/totals` lists it."""
+class LedgerRow(NamedTuple):
+    """
+    A user's state in the ledger, as a page of `GET /internal/totals` lists it: an array in JSON.
+
+    Not a model, and no time: of a million users, each costs what its reading costs.
+    """
 
     user_id: str
     score: int
     version: int
-    reached_at: datetime
+    reached_us: int
     held: bool
 
 

@@ -5,13 +5,14 @@ Every call raises `Unavailable` when the database does not answer.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from libs.common.clock import from_microseconds
 from libs.common.contracts.scores import LedgerDigest, LedgerPage, LedgerRow
 from services.score.domain.changes import Change, Commit
 from services.score.domain.increments import Entry, Outcome, Settled
@@ -21,19 +22,19 @@ from services.score.store.database import transaction
 # waited for after a sweeper's death.
 LEASE_SECONDS = 5.0
 
-_ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
-
 _FIND = text("""
     SELECT i.ord, e.request_hash, e.version, e.balance_after
     FROM unnest(CAST(:users AS text[]), CAST(:keys AS text[])) WITH ORDINALITY AS i(u, k, ord)
     JOIN score.score_entry e ON e.user_id = i.u AND e.idem_key = i.k
 """)
 _TOTALS = text("""
-    SELECT user_id, score, version, reached_at, held, score.ledger_epoch() FROM score.user_score
+    SELECT user_id, score, version, (extract(epoch FROM reached_at) * 1000000)::bigint, held,
+           (SELECT score.ledger_epoch()) FROM score.user_score
     WHERE user_id > :after AND version > 0 ORDER BY user_id LIMIT :limit
 """)
 _TOP = text("""
-    SELECT user_id, score, version, reached_at, held, score.ledger_epoch() FROM score.user_score
+    SELECT user_id, score, version, (extract(epoch FROM reached_at) * 1000000)::bigint, held,
+           (SELECT score.ledger_epoch()) FROM score.user_score
     WHERE version > 0 AND NOT held ORDER BY score DESC, reached_at, user_id LIMIT :limit
 """)
 _DIGEST = text("""
@@ -141,15 +142,11 @@ class Books:
 def _page(rows: Sequence[Any]) -> LedgerPage:
     return LedgerPage(
         ledger_epoch=rows[0][5] if rows else 1,
-        rows=[
-            LedgerRow(user_id=u, score=s, version=v, reached_at=at, held=h)
-            for u, s, v, at, h, _ in rows
-        ],
+        rows=[LedgerRow(*row[:-1]) for row in rows],
     )
 
 
 def _change(
     user_id: str, score: int, version: int, reached_us: int, kind: Any, held: bool, request: str
 ) -> Change:
-    reached_at = _ORIGIN + timedelta(microseconds=reached_us)
-    return Change(user_id, score, version, reached_at, kind, held, request)
+    return Change(user_id, score, version, from_microseconds(reached_us), kind, held, request)

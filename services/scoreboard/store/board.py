@@ -133,14 +133,13 @@ class RedisBoard:
     # --- building a new one
 
     async def lock(self, token: str, *, seconds: int) -> bool:
-        """Only one builder at a time; call again to keep the lock."""
-        mine = await _asked(self._redis.set(self._keys.lock, token, nx=True, ex=seconds))
-        if mine:
-            return True
-        if await _asked(self._redis.get(self._keys.lock)) != token:
-            return False
-        await _asked(self._redis.expire(self._keys.lock, seconds))
-        return True
+        """Only one builder at a time."""
+        return bool(await _asked(self._redis.set(self._keys.lock, token, nx=True, ex=seconds)))
+
+    async def keep_lock(self, token: str, *, seconds: int) -> None:
+        """If it is still ours."""
+        if await _asked(self._redis.get(self._keys.lock)) == token:
+            await _asked(self._redis.expire(self._keys.lock, seconds))
 
     async def unlock(self, token: str) -> None:
         if await _asked(self._redis.get(self._keys.lock)) == token:
@@ -160,15 +159,40 @@ class RedisBoard:
         await _asked(self._redis.hset(self._keys.of(epoch)[2], mapping=meta))
         await self.keep_unfinished(epoch)
 
+    async def fill(self, epoch: int, rows: Sequence[Row]) -> None:
+        """
+        Put users into a board that nobody sees yet: the same as `apply`, at a third of its cost.
+
+        Half of it may be done when it fails; such a board is never finished.
+        """
+        z, versions, meta = self._keys.of(epoch)
+        pipe = self._redis.pipeline(transaction=False)
+        for part in chunks(rows, MAX_ROWS_PER_CALL):
+            if shown := {row.member: -row.score for row in part if not row.held}:
+                pipe.zadd(z, cast(dict[Any, float], shown))
+            pipe.hset(versions, mapping={row.user_id: _text(row) for row in part})
+        high, low = divmod(sum(row.score for row in rows), POINTS_BASE)
+        pipe.hincrby(meta, "users", len(rows))
+        pipe.hincrby(meta, "versions", sum(row.version for row in rows))
+        pipe.hincrby(meta, "points_hi", high)
+        pipe.hincrby(meta, "points_lo", low)
+        await _asked(pipe.execute())
+
     async def keep_unfinished(self, epoch: int) -> None:
         """Give a board under construction another hour."""
         for key in self._keys.of(epoch):
             await _asked(self._redis.expire(key, UNFINISHED_TTL_SECONDS))
 
-    async def finish(self, epoch: int) -> bool:
-        """Show the new board and drop the old one; False if a newer one is shown already."""
-        keys = [self._keys.pointer, *self._keys.of(epoch)]
-        return bool(await _asked(self._flip(keys, [epoch, self._keys.prefix])))
+    async def finish(self, epoch: int, token: str) -> bool:
+        """
+        Show the new board and drop the old one; False if a newer one is shown, or the lock was
+        lost. Raises `BoardGone` if Redis was restarted or emptied since it was begun.
+        """
+        keys = [self._keys.pointer, self._keys.lock, *self._keys.of(epoch)]
+        answer = await _asked(self._flip(keys, [epoch, self._keys.prefix, token]))
+        if answer == "LOST":
+            raise BoardGone(epoch)
+        return bool(answer == "SHOWN")
 
     async def check(self) -> None:
         """Raise unless Redis answers."""
@@ -240,6 +264,10 @@ async def _asked(answer: Any) -> Any:
 def _entries(flat: Sequence[str]) -> tuple[tuple[str, int], ...]:
     pairs = zip(flat[::2], flat[1::2], strict=True)
     return tuple((user_of(member), -int(points)) for member, points in pairs)
+
+
+def _text(row: Row) -> str:
+    return f"{row.ledger_epoch} {row.version} {row.score} {int(row.held)} {row.member}"
 
 
 def _row(user: str, text: str | None) -> Row | None:

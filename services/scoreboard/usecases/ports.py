@@ -122,11 +122,19 @@ class AuditedBoard(Board, Protocol):
         ...
 
 
-class BoardBuilder(Board, Protocol):
-    """The board as a builder sees it."""
+class BoardBuilder(Protocol):
+    """The board as a builder sees it. Every method raises `BoardUnavailable`."""
+
+    async def current(self) -> int:
+        """The epoch of the board that is shown; 0 if there is none."""
+        ...
 
     async def lock(self, token: str, *, seconds: int) -> bool:
-        """Be the only builder, or stay it."""
+        """Be the only builder; False if there is one."""
+        ...
+
+    async def keep_lock(self, token: str, *, seconds: int) -> None:
+        """Stay it. Who lost the lock does not get it back."""
         ...
 
     async def unlock(self, token: str) -> None: ...
@@ -135,12 +143,21 @@ class BoardBuilder(Board, Protocol):
         """An empty board that nobody sees yet."""
         ...
 
+    async def fill(self, epoch: int, rows: Sequence[Row]) -> None:
+        """Put in users whom that board, which nobody sees yet, does not have."""
+        ...
+
     async def keep_unfinished(self, epoch: int) -> None:
         """Not abandoned: keep it for another hour."""
         ...
 
-    async def finish(self, epoch: int) -> bool:
-        """Show it and drop the old one; False if a newer one is shown already."""
+    async def finish(self, epoch: int, token: str) -> bool:
+        """
+        Show it and drop the old one; False if a newer one is shown, or the lock was lost: whoever
+        had it since may have shown a newer one, which was lost.
+
+        Raises `BoardGone` if what was put in may be lost.
+        """
         ...
 
 

@@ -9,6 +9,7 @@ what came twice.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import uuid4
 
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from libs.common import metrics
 from libs.common.clock import Clock
 from libs.common.contracts.scores import LedgerPage
+from libs.common.tasks import background
 from services.scoreboard.domain import Row
 from services.scoreboard.usecases.ports import (
     BoardBuilder,
@@ -26,9 +28,9 @@ from services.scoreboard.usecases.ports import (
 )
 
 PAGE_USERS = 5000
-# For each page. A builder's death is waited for that long, and no screen moves meanwhile; who is
-# slower gets company, which is waste and no harm.
+# A builder's death is waited for that long, and no screen moves meanwhile.
 LOCK_SECONDS = 5
+KEEP_LOCK_SECONDS = 1.0
 
 _log = structlog.get_logger()
 
@@ -60,19 +62,25 @@ class Rebuild:
                 return False
             new = await self._ledger.next_epoch(reason=reason, after=before)
             _log.info("rebuild_started", reason=reason, epoch=new)
-            users = await self._copy(new, token)
-            shown = await self._board.finish(new)
+            # Held from before the epoch was given until it is shown: else a builder that slept
+            # through another's board, and its loss, would show one that screens take for older.
+            async with background(self._keep_lock(token), name="rebuild-lock"):
+                users = await self._copy(new)
+                shown = await self._board.finish(new, token)
             seconds = self._clock.monotonic() - started
         except BoardGone as error:
             raise BoardUnavailable("the board was lost while it was built") from error
         finally:
             await self._board.unlock(token)
+        if not shown:
+            _log.info("rebuild_abandoned", epoch=new)
+            return False
         metrics.REBUILDS.labels(reason).inc()
         metrics.REBUILD_SECONDS.set(seconds)
         _log.info("rebuild_finished", epoch=new, users=users, seconds=round(seconds, 3))
-        return shown
+        return True
 
-    async def _copy(self, epoch: int, token: str) -> int:
+    async def _copy(self, epoch: int) -> int:
         ends = await self._log.ends()
         digest = await self._ledger.digest()
         await self._board.begin(epoch, digest.ledger_epoch, ends)
@@ -83,7 +91,7 @@ class Rebuild:
             # Score reads the next page while Redis takes this one. Both end before either's failure
             # is raised: nothing is written for a builder that is no more.
             read, put = await asyncio.gather(
-                self._next(page.next), self._put(epoch, rows, token), return_exceptions=True
+                self._next(page.next), self._put(epoch, rows), return_exceptions=True
             )
             if isinstance(put, BaseException):
                 raise put
@@ -96,7 +104,12 @@ class Rebuild:
     async def _next(self, after: str) -> LedgerPage | None:
         return await self._ledger.totals(after=after, limit=PAGE_USERS) if after else None
 
-    async def _put(self, epoch: int, rows: Sequence[Row], token: str) -> None:
-        await self._board.apply(epoch, rows, {})
+    async def _put(self, epoch: int, rows: Sequence[Row]) -> None:
+        await self._board.fill(epoch, rows)
         await self._board.keep_unfinished(epoch)
-        await self._board.lock(token, seconds=LOCK_SECONDS)
+
+    async def _keep_lock(self, token: str) -> None:
+        while True:
+            await asyncio.sleep(KEEP_LOCK_SECONDS)
+            with suppress(BoardUnavailable):
+                await self._board.keep_lock(token, seconds=LOCK_SECONDS)
