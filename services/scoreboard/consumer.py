@@ -66,6 +66,7 @@ class Consumer:
         self._log_gone: LogGone | None = None
         self._handled = 0
         self._waiting_for_redis = False
+        self._renewing = False
         self._redis = Trouble("waiting_for_redis")
         self._reached: dict[int, int] = {}
 
@@ -100,7 +101,8 @@ class Consumer:
             await asyncio.sleep(WATCH_SECONDS)
             await self._commit()
             lag = await self._lag()
-            if lag == 0 or self._handled != handled or self._waiting_for_redis:
+            busy = self._waiting_for_redis or self._renewing
+            if lag == 0 or self._handled != handled or busy:
                 handled, still = self._handled, 0.0
                 continue
             still += WATCH_SECONDS  # not by the clock: a process that was stopped did not hang
@@ -168,7 +170,12 @@ class Consumer:
             await self._renew(reader, "missing", gone.epoch)
 
     async def _renew(self, reader: GroupReader, reason: str, epoch: int) -> None:
-        if not await self._rebuild.run(reason, epoch):
+        self._renewing = True  # for as long as a large ledger takes
+        try:
+            built = await self._rebuild.run(reason, epoch)
+        finally:
+            self._renewing = False
+        if not built:
             await asyncio.sleep(RETRY_SECONDS)  # another replica is building it, or has built it
         with suppress(BoardGone):  # not yet; the next batch finds that out
             await reader.locate()

@@ -81,6 +81,26 @@ async def test_otherwise_it_goes_on(monkeypatch: pytest.MonkeyPatch, reason: str
         await watch_for_a_while(consumer, moves=reason == "it moves")
 
 
+async def test_a_large_board_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million users take longer to copy than a consumer may hang."""
+    consumer = watched(5, monkeypatch)
+    built = asyncio.Event()
+
+    async def run(reason: str, epoch: int) -> bool:
+        return await built.wait()
+
+    async def locate() -> None: ...
+
+    consumer._rebuild.run, consumer._reader.locate = run, locate
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(consumer._renew(consumer._reader, "missing", 1))
+        with pytest.raises(TimeoutError):
+            await watch_for_a_while(consumer, moves=False)
+        built.set()
+    with pytest.raises(Stuck):
+        await consumer.watch()
+
+
 async def watch_for_a_while(consumer: Any, *, moves: bool) -> None:
     async with asyncio.timeout(0.3), background(consumer.watch(), name="watch") as watching:
         while not watching.done():
