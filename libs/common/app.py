@@ -8,9 +8,9 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from os import urandom
 from time import perf_counter
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from fastapi import FastAPI
@@ -27,7 +27,7 @@ BODY_DEADLINE_SECONDS = 5.0
 REQUEST_ID_HEADER = b"x-request-id"
 
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9_.:-]{1,64}$")
-_SAFE_HEADERS = [(b"x-content-type-options", b"nosniff")]
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 _log = structlog.get_logger()
 
@@ -104,23 +104,16 @@ class RequestRecord:
                 status = message["status"]
                 message["headers"] = [
                     *message.get("headers", ()),
-                    (REQUEST_ID_HEADER, request_id.encode()),
-                    *_SAFE_HEADERS,
+                    *own_fields(request_id),
                 ]
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            self._record(scope, status, perf_counter() - started)
-
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
-        method = scope["method"] if route != "unmatched" else "any"
-        metrics.REQUESTS.labels(self._service, method, route, status).inc()
-        metrics.REQUEST_SECONDS.labels(self._service, route).observe(seconds)
-        if status >= 400 and route != "/readyz":  # that is an answer, and asked for again and again
-            _log.info("request_refused", method=method, route=route, status=status)
+            route = getattr(scope.get("route"), "path", "unmatched")
+            method = scope["method"] if route != "unmatched" else "any"
+            record_request(self._service, method, route, status, perf_counter() - started)
 
 
 class BodyLimit:
@@ -160,6 +153,19 @@ class BodyLimit:
         await self._app(scope, receive_bounded, send)
 
 
+def record_request(service: str, method: str, route: str, status: int, seconds: float) -> None:
+    """Count an answer, and log it if it is a refusal."""
+    metrics.REQUESTS.labels(service, method, route, status).inc()
+    metrics.REQUEST_SECONDS.labels(service, route).observe(seconds)
+    if status >= 400 and route != "/readyz":  # that is an answer, and asked for again and again
+        _log.info("request_refused", method=method, route=route, status=status)
+
+
+def own_fields(request_id: str) -> list[tuple[bytes, bytes]]:
+    """Header fields of every answer."""
+    return [(REQUEST_ID_HEADER, request_id.encode()), _NO_SNIFFING]
+
+
 def request_id_of(scope: Scope) -> str:
     """The caller's own id of a request, if it can be logged as it is, or a new one."""
     for name, value in scope["headers"]:
@@ -167,7 +173,7 @@ def request_id_of(scope: Scope) -> str:
             text = value.decode("latin-1")
             if _REQUEST_ID.match(text):
                 return str(text)
-    return uuid4().hex
+    return urandom(16).hex()
 
 
 async def _until(deadline: float, receiving: Awaitable[Message]) -> Message:

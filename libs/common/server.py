@@ -42,10 +42,9 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self._set_deadline()
         super().data_received(data)
         if self._in_head:
+            self._set_deadline()
             # A field that does not end is not shown to us: count what comes, and was not shown.
             self._arrived_bytes += len(data)
             if self._arrived_bytes > MAX_HEAD_BYTES:
@@ -65,11 +64,11 @@ class BoundedHttp(HttpToolsProtocol):
         self._arrived_bytes = self._field_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        self._count(url)
+        self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(name, value)
+        self._count(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -84,8 +83,8 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._refuse(400, "bad-request", msg)
 
-    def _count(self, *fields: bytes) -> None:
-        self._field_bytes += sum(map(len, fields))
+    def _count(self, size: int) -> None:
+        self._field_bytes += size
         if self._field_bytes > MAX_HEAD_BYTES:
             raise HeadTooLarge
 

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from libs.common.app import create_service
 from libs.common.batching import Lanes
@@ -18,6 +19,7 @@ from services.gateway.routes import accounts, boards, grants, pages, scores, str
 from services.gateway.routes.access import permissions
 from services.gateway.routes.admin import ledgers, reversals, reviews, sessions, status, users
 from services.gateway.routes.edge import Admission, ApiHeaders
+from services.gateway.routes.express import Express
 from services.gateway.routes.openapi import DocumentedApi
 from services.gateway.routes.parts import Parts
 from services.gateway.settings import Settings
@@ -107,6 +109,22 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         }
 
 
+class Gateway(DocumentedApi):
+    """
+    The API behind its edge.
+
+    Not as middleware: every request would pass FastAPI's own first, which costs an ordinary
+    increment a third of its time.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._edge = Admission(Express(ApiHeaders(super().__call__)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._edge(scope, receive, send)
+
+
 _PARTS_OF_THE_API = (
     *(scores, grants, boards, streams, accounts),
     *(reversals, ledgers, reviews, users, sessions, status),
@@ -118,10 +136,8 @@ app = create_service(
     lifespan,
     [part.router for part in _PARTS_OF_THE_API],
     larger_bodies={reversals.PATH: reversals.MAX_BODY_BYTES},
-    app_class=DocumentedApi,
+    app_class=Gateway,
     description=DESCRIPTION,
     openapi_url=None,
     docs_url=None,
 )
-app.add_middleware(Admission)
-app.add_middleware(ApiHeaders)

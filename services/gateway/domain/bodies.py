@@ -7,11 +7,14 @@ names. Two parsers that differ on a body are a way around checks, so all of that
 
 import json
 import math
+import re
 from typing import Any, Never
 
 from libs.common.errors import InvalidRequest
 
 INCREMENT_FIELD = "score_increment"
+
+_PLAIN = re.compile(rb'\{"score_increment": ?([1-9][0-9]{0,15})\}')
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -52,6 +55,16 @@ def parse_increment(body: bytes, *, maximum: int) -> int:
     if not 1 <= points <= maximum:
         raise InvalidRequest(f"{INCREMENT_FIELD} must be from 1 to {maximum}")
     return points
+
+
+def plain_increment(body: bytes) -> int | None:
+    """
+    The points of a body as most clients write it, such as `{"score_increment": 10}`.
+
+    None says nothing about the body: it may be right, and written in another way.
+    """
+    found = _PLAIN.fullmatch(body)
+    return int(found[1]) if found else None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

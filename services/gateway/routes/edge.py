@@ -6,12 +6,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common import metrics, problems
-from libs.common.app import request_id_of
+from libs.common.app import own_fields, request_id_of
 from libs.common.errors import Overloaded
 from libs.common.logs import Trouble
 
 API_PREFIX = "/api/"
 READS = ("GET", "HEAD")
+NO_STORE = "no-store"
 PROBES = ("/livez", "/readyz", "/metrics")
 
 _REFUSED = metrics.REQUESTS.labels("gateway", "any", "refused", 503)
@@ -30,12 +31,15 @@ class Admission:
         self._app = app
         self._at_work = 0
         self._trouble = Trouble("overloaded")
+        self._refuse = ApiHeaders(_refuse)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
         if self._at_work >= scope["state"]["parts"].max_requests:
+            self._trouble.met("too many requests")
+            _REFUSED.inc()
             await self._refuse(scope, receive, send)
             return
 
@@ -53,15 +57,6 @@ class Admission:
             self._at_work -= 1
             if self._at_work == 0:
                 self._trouble.over()
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._trouble.met("too many requests")
-        _REFUSED.inc()
-        request_id = request_id_of(scope)
-        refused = Overloaded("too many requests are at work; nothing was done, try again shortly")
-        answer = problems.from_error(refused, request_id=request_id)
-        answer.headers.update({"x-request-id": request_id, "x-content-type-options": "nosniff"})
-        await answer(scope, receive, send)
 
 
 class ApiHeaders:
@@ -83,12 +78,20 @@ class ApiHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", NO_STORE)
                 if scope["method"] in READS:
                     _allow_origin(scope, headers)
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    request_id = request_id_of(scope)
+    refused = Overloaded("too many requests are at work; nothing was done, try again shortly")
+    answer = problems.from_error(refused, request_id=request_id)
+    answer.raw_headers += own_fields(request_id)
+    await answer(scope, receive, send)
 
 
 def _allow_origin(scope: Scope, headers: MutableHeaders) -> None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from libs.common import problems
+from libs.common.contracts.scores import Answer
 from libs.common.contracts.values import MAX_TOTAL, Contract, Total, UserId
 from libs.common.errors import AppError, RateLimited
 from services.gateway.domain.bodies import INCREMENT_FIELD, parse_increment
@@ -14,6 +15,7 @@ from services.gateway.domain.headers import (
     GRANT_PATTERN,
     KEY_PATTERN,
     MAX_GRANT_CHARACTERS,
+    Quota,
     parse_action_grant,
     parse_idempotency_key,
 )
@@ -29,6 +31,7 @@ from services.gateway.routes.parts import (
 from services.gateway.routes.problems import BODY, refusals
 from services.gateway.usecases.doors import HistoryPage
 
+PATH = "/api/scores"
 KEY_HEADER = "Idempotency-Key"
 GRANT_HEADER = "Action-Grant"
 MAX_HISTORY_PAGE = 100
@@ -86,6 +89,8 @@ _HEADERS: dict[str, Any] = {
     "RateLimit": {"description": 'such as `"user";r=4;t=1`', **_TEXT},
 }
 
+Fields = list[tuple[bytes, bytes]]
+
 router = APIRouter(tags=["scores"])
 
 
@@ -98,7 +103,7 @@ class Counted(Contract):
 
 
 @router.post(
-    "/api/scores",
+    PATH,
     response_model=Counted,
     responses={200: {"headers": _HEADERS}, **refusals(401, 403, *BODY, 409, 429, 503)},
     openapi_extra=_ADD_SCORE,
@@ -110,6 +115,7 @@ async def add_score(request: Request, caller: MayWriteScores) -> Response:
     A 200 means: on disk. After a 503, or no answer, send it again with the same key or grant.
     """
     part = parts(request)
+    asked = request_id(request)
     sent_keys = request.headers.getlist(KEY_HEADER)
     sent_grants = request.headers.getlist(GRANT_HEADER)
     grant = parse_action_grant(sent_grants) if sent_grants else ""
@@ -117,7 +123,7 @@ async def add_score(request: Request, caller: MayWriteScores) -> Response:
     made_key = "" if sent_grants else uuid4().hex
     key = parse_idempotency_key(sent_keys) if sent_keys else made_key
     # The key as it was sent: what comes back can be sent again.
-    headers = {KEY_HEADER: sent_keys[0] if sent_keys else key} if key else {}
+    sent_key = (sent_keys[0] if sent_keys else key).encode("latin-1")
     try:
         require_json(request)
         points = parse_increment(await body(request), maximum=part.max_increment)
@@ -125,23 +131,43 @@ async def add_score(request: Request, caller: MayWriteScores) -> Response:
             caller,
             points,
             idempotency_key=key,
-            request_id=request_id(request),
+            request_id=asked,
             fingerprint=part.fingerprint(request.scope["headers"], client_address(request)),
             grant=grant,
         )
     except AppError as error:
-        response: Response = problems.from_error(error, request_id=request_id(request))
-        if error.code == RateLimited.code:  # not a day's limit, nor a grant's time
-            headers |= part.quota.headers(remaining=0)
-    else:
-        counted = Counted.model_construct(
-            user_id=answer.user_id, new_score=answer.new_score, version=answer.version
-        )
-        response = Response(counted.model_dump_json(), media_type=JSON)
-        headers |= part.quota.headers(remaining=answer.remaining)
-        if answer.replayed:
-            headers["Idempotency-Replayed"] = "true"
-    response.headers.update(headers)
+        return refused(error, part.quota, request_id=asked, sent_key=sent_key)
+    fields, content = accepted(answer, part.quota, sent_key=sent_key)
+    response = Response(content)
+    response.raw_headers = fields
+    return response
+
+
+def accepted(answer: Answer, quota: Quota, *, sent_key: bytes) -> tuple[Fields, bytes]:
+    """Header fields and body of a 200; `sent_key` is empty if a grant was sent."""
+    body = Counted.model_construct(
+        user_id=answer.user_id, new_score=answer.new_score, version=answer.version
+    )
+    content = body.model_dump_json().encode()
+    fields = [
+        (b"content-length", b"%d" % len(content)),
+        (b"content-type", JSON.encode()),
+        *quota.fields(answer.remaining),
+    ]
+    if sent_key:
+        fields.append((b"idempotency-key", sent_key))
+    if answer.replayed:
+        fields.append((b"idempotency-replayed", b"true"))
+    return fields, content
+
+
+def refused(error: AppError, quota: Quota, *, request_id: str, sent_key: bytes) -> Response:
+    """A refusal, with what a client needs to send the increment again."""
+    response = problems.from_error(error, request_id=request_id)
+    if error.code == RateLimited.code:  # not a day's limit, nor a grant's time
+        response.raw_headers += quota.fields(0)
+    if sent_key:
+        response.raw_headers.append((b"idempotency-key", sent_key))
     return response
 
 

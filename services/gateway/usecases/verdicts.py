@@ -69,12 +69,23 @@ class JudgeToken:
         else:
             _HIT.inc()
         # At every request, not when remembering: a revocation must not wait for the cache.
-        if self._denylist.covers(
-            user_id=verdict.user_id, jti=verdict.jti, issued_at=verdict.issued_at
-        ):
+        if self._is_revoked(verdict):
             _REFUSED.inc()
             raise Unauthenticated("the token was revoked")
         return verdict
+
+    def remembered(self, token: str) -> Verdict | None:
+        """The verdict on a token that auth need not be asked about, and that was not revoked."""
+        verdict = self._verdicts.get(token)
+        if verdict is None or self._is_revoked(verdict):
+            return None
+        _HIT.inc()
+        return verdict
+
+    def _is_revoked(self, verdict: Verdict) -> bool:
+        return self._denylist.covers(
+            user_id=verdict.user_id, jti=verdict.jti, issued_at=verdict.issued_at
+        )
 
     async def _ask_once(self, token: str) -> Verdict:
         question = self._questions.get(token)

@@ -42,7 +42,7 @@ class Work:
             answers.append(message)
 
         state = {"parts": SimpleNamespace(max_requests=MOST)}
-        scope = {"type": "http", "path": path, "headers": [], "state": state}
+        scope = {"type": "http", "method": "POST", "path": path, "headers": [], "state": state}
         spawn(self._door(scope, receive, send), self._tasks, name=path)
         await asyncio.sleep(0.01)
         return answers
