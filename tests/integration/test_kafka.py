@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import Iterator, Mapping
 
 import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libs.common.contracts.topics import LEADERBOARD_UPDATED, SCORE_UPDATES
 from libs.common.errors import BrokerTrouble, LogGone, PublishFailed
 from libs.common.kafka import BroadcastReader, GroupReader, Publisher, Record, end_offsets
+from libs.common.kafka.publisher import partition_of
 from tests.reading import values
 from tests.servers import Broker, mortal_kafka
 
@@ -38,6 +42,29 @@ async def test_a_publisher_recovers_from_a_broker_that_forgot_it(broker: Broker)
                 await asyncio.sleep(0.1)
     assert sum((await end_offsets(broker.address, SCORE_UPDATES.name)).values()) >= 50
     await publisher.close()
+
+
+async def test_a_group_larger_than_a_batch_arrives_whole_and_in_order(broker: Broker) -> None:
+    publisher = Publisher(broker.address, SCORE_UPDATES.name, client_id="test")
+    sent = [b"%06d" % n + bytes(500) for n in range(200)]  # some 100 kB, for batches of 16
+
+    async def positions(partitions: frozenset[int]) -> Mapping[int, int | None]:
+        return dict.fromkeys(partitions)
+
+    reader = GroupReader(
+        broker.address, SCORE_UPDATES.name, group="g", member="m", positions=positions
+    )
+    await publisher.publish([Record(b"key", value) for value in sent])
+    await reader.open()
+    assert await values(reader, len(sent)) == sent
+    await reader.close()
+    await publisher.close()
+
+
+@given(st.binary(max_size=40), st.integers(1, 50))
+def test_a_key_goes_where_kafkas_own_clients_put_it(key: bytes, count: int) -> None:
+    partitions = list(range(count))
+    assert partition_of(key, count) == DefaultPartitioner()(key, partitions, partitions)
 
 
 async def test_a_group_member_notices_that_the_log_is_gone(broker: Broker) -> None:

@@ -179,6 +179,19 @@ class SimConsumer:
         )
 
 
+class SimBatch:
+    """`BatchBuilder`: takes as much as it is given."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes, bytes, Sequence[tuple[str, bytes]]]] = []
+
+    def append(
+        self, *, timestamp: None, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]
+    ) -> bool:
+        self.records.append((key, value, headers))
+        return True
+
+
 class SimProducer:
     """`AIOKafkaProducer`: what is sent in one go travels as one request."""
 
@@ -200,12 +213,18 @@ class SimProducer:
     async def stop(self) -> None:
         """Nothing of it is kept."""
 
-    async def send(
-        self, topic: str, value: bytes, *, key: bytes, headers: Sequence[tuple[str, bytes]]
+    async def partitions_for(self, _topic: str) -> frozenset[int]:
+        return frozenset({0})  # the broker itself looks at the key
+
+    def create_batch(self) -> "SimBatch":
+        return SimBatch()
+
+    async def send_batch(
+        self, batch: "SimBatch", topic: str, *, partition: int
     ) -> "asyncio.Future[None]":
         if not self._acks:
             self._process.spawn(self._flush())
-        self._batches.setdefault(topic, []).append((key, value, headers))
+        self._batches.setdefault(topic, []).extend(batch.records)
         ack = self._world.loop.create_future()
         self._acks.append(ack)
         return ack

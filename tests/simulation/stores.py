@@ -129,11 +129,11 @@ class SimRateRedis:
         self._tats = tats
         self._rate = rate
 
-    def register_script(self, _text: str) -> Callable[..., Coroutine[Any, Any, list[int]]]:
+    def register_script(self, _text: str) -> Callable[..., Coroutine[Any, Any, str]]:
         return self._run
 
-    async def _run(self, keys: Sequence[str], _arguments: Sequence[int]) -> list[int]:
-        def count() -> list[int]:
+    async def _run(self, keys: Sequence[str], _arguments: Sequence[int]) -> str:
+        def count() -> str:
             now_us = int(world.redis_clock.seconds() * 1_000_000)
             flat = []
             for key in keys:
@@ -141,7 +141,7 @@ class SimRateRedis:
                 self._tats[key] = tat
                 wait_us = round(decision.retry_after_seconds * 1_000_000)
                 flat += [int(decision.allowed), decision.remaining, wait_us]
-            return flat
+            return " ".join(map(str, flat))
 
         world = self._process.world
         return await world.wires.ask(

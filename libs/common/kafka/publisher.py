@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from time import perf_counter
 from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from libs.common import metrics
 from libs.common.errors import PublishFailed
@@ -16,6 +19,7 @@ from libs.common.kafka.clients import REQUEST_TIMEOUT_MS, close
 ACK_DEADLINE_SECONDS = 30.0
 # Callers bring whole groups; a wait for more would only delay the first.
 LINGER_MS = 0
+CACHED_KEYS = 100_000
 
 _log = structlog.get_logger()
 
@@ -26,6 +30,18 @@ class Record(NamedTuple):
     key: bytes
     value: bytes
     headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@lru_cache(CACHED_KEYS)
+def _hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """
+    Where Kafka's own clients put a key, too; its hash is remembered, being slow Python in aiokafka.
+    """
+    return _hash(key) % partitions
 
 
 class Publisher:
@@ -50,13 +66,7 @@ class Publisher:
         try:
             async with asyncio.timeout(ACK_DEADLINE_SECONDS):
                 producer = await self._open()
-                acks = [
-                    await producer.send(
-                        self._topic, record.value, key=record.key, headers=list(record.headers)
-                    )
-                    for record in records
-                ]
-                await asyncio.gather(*acks)
+                await asyncio.gather(*await self._send(producer, records))
         except (KafkaError, TimeoutError, OSError) as error:
             await self._replace(producer)
             raise PublishFailed(f"{self._topic}: {type(error).__name__}") from error
@@ -66,6 +76,26 @@ class Publisher:
         producer, self._producer = self._producer, None
         if producer is not None:
             await close(producer)
+
+    async def _send(
+        self, producer: AIOKafkaProducer, records: Sequence[Record]
+    ) -> list[asyncio.Future[object]]:
+        """By the batch of a partition: a future per record costs more than the record."""
+        partitions = len(await producer.partitions_for(self._topic))
+        batches: dict[int, BatchBuilder] = {}
+        acks = []
+        for key, value, headers in records:
+            number = partition_of(key, partitions)
+            batch = batches.get(number)
+            if batch is None:
+                batch = batches[number] = producer.create_batch()
+            if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+                acks.append(await producer.send_batch(batch, self._topic, partition=number))
+                batch = batches[number] = producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value, headers=list(headers))
+        for number, batch in batches.items():
+            acks.append(await producer.send_batch(batch, self._topic, partition=number))
+        return acks
 
     async def _open(self) -> AIOKafkaProducer:
         async with self._opening:

@@ -67,7 +67,8 @@ class RedisLimiter:
     async def _ask(self, users: Sequence[str]) -> list[Decision]:
         # One hash tag: all keys of one call must live in one slot of a cluster.
         keys = [f"{{rate}}:{user}" for user in users]
-        flat: list[int] = await self._script(keys, [self._rate.interval_us, self._rate.burst])
+        text = await self._script(keys, [self._rate.interval_us, self._rate.burst])
+        flat = [int(number) for number in text.split()]
         return [
             Decision(bool(allowed), remaining, wait_us / 1_000_000)
             for allowed, remaining, wait_us in zip(flat[::3], flat[1::3], flat[2::3], strict=True)

@@ -5,7 +5,8 @@ A batch comes in and as many answers go out; a refusal of one item never touches
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from libs.common import errors, metrics
 from libs.common.clock import Clock
@@ -38,7 +39,7 @@ class AcceptIncrements:
 
     async def answer(self, items: Sequence[Increment]) -> list[Answer]:
         """One answer per increment, in order. Nothing is raised: a refusal is an answer."""
-        checked = await asyncio.gather(*(self._check(item) for item in items))
+        checked = [await self._check(item) for item in items]
         entries = dict.fromkeys(entry for entry in checked if isinstance(entry, Entry))
         # A repetition of what is under way is no new request: it waits for the same answer.
         joined = {e: self._in_flight[e] for e in entries if e in self._in_flight}
@@ -46,23 +47,25 @@ class AcceptIncrements:
         decisions = dict(zip(fresh, await self._take(fresh), strict=True))
         stored = await self._find([e for e in fresh if not decisions[e].allowed])
         pending = {e: self._submit(e) for e in fresh if decisions[e].allowed}
+        await self._settled({**pending, **joined})
 
         answers = []
         for entry in checked:
             if isinstance(entry, AppError):
                 answer = _refused(entry)
             elif entry in pending:
-                answer = await self._settle(entry, pending[entry], decisions[entry])
                 joined[entry] = pending.pop(entry)
+                answer = self._read(entry, joined[entry], decisions[entry].remaining)
             elif entry in joined:
-                answer = _as_replay(await self._settle(entry, joined[entry], None))
+                answer = _as_replay(self._read(entry, joined[entry], 0))
             elif (known := stored.get(entry)) is not None:
                 answer = self._answer(entry, known, remaining=0)
             else:
                 answer = _limited(entry, decisions[entry])
             answers.append(answer)
-            result = answer.refusal or ("replayed" if answer.replayed else "accepted")
-            metrics.ANSWERS.labels(result).inc()
+        results = Counter(a.refusal or ("replayed" if a.replayed else "accepted") for a in answers)
+        for result, count in results.items():
+            metrics.ANSWERS.labels(result).inc(count)
         return answers
 
     async def _check(self, item: Increment) -> Entry | AppError:
@@ -91,18 +94,23 @@ class AcceptIncrements:
             future.set_exception(error)
             return future
         self._in_flight[entry] = future
-        future.add_done_callback(lambda _: self._in_flight.pop(entry, None))
         return future
 
-    async def _settle(
-        self, entry: Entry, future: asyncio.Future[Settled], decision: Decision | None
-    ) -> Answer:
+    async def _settled(self, waiting: Mapping[Entry, asyncio.Future[Settled]]) -> None:
+        """Wait for all of them; whoever stops waiting takes the answer from nobody."""
         try:
-            # Shielded: whoever stops waiting must not take the answer from the others.
-            settled = await asyncio.shield(future)
+            if waiting:
+                await asyncio.wait(waiting.values())
+        finally:
+            for entry, future in waiting.items():
+                if self._in_flight.get(entry) is future:
+                    del self._in_flight[entry]
+
+    def _read(self, entry: Entry, future: asyncio.Future[Settled], remaining: int) -> Answer:
+        try:
+            return self._answer(entry, future.result(), remaining=remaining)
         except AppError as error:
             return _refused(error, entry.user_id)
-        return self._answer(entry, settled, remaining=decision.remaining if decision else 0)
 
     def _answer(self, entry: Entry, settled: Settled, *, remaining: int) -> Answer:
         match settled.outcome:
