@@ -140,6 +140,10 @@ class LedgerLane:
                     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                     "lock_timeout": str(LOCK_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": "5000",
+                    # Planning the batch anew, for its arrays, took as long as running it. And no
+                    # plan that was made while a table was small may read it whole later.
+                    "plan_cache_mode": "force_generic_plan",
+                    "enable_seqscan": "off",
                 },
             )
             try:
