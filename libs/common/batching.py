@@ -24,12 +24,24 @@ Send = Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]
 
 
 class Lane(Generic[Item, Result]):
-    """One batch at a time, in order of arrival; at most `max_waiting` items wait."""
+    """
+    One batch at a time, in order of arrival; at most `max_waiting` items wait.
 
-    def __init__(self, send: Send[Item, Result], *, max_batch: int, max_waiting: int) -> None:
+    After a batch began, the next waits for `gather_seconds`; the first after a silence does not.
+    """
+
+    def __init__(
+        self,
+        send: Send[Item, Result],
+        *,
+        max_batch: int,
+        max_waiting: int,
+        gather_seconds: float = 0.0,
+    ) -> None:
         self._send = send
         self._max_batch = max_batch
         self._max_waiting = max_waiting
+        self._gather = gather_seconds
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._arrived = asyncio.Event()
 
@@ -48,8 +60,13 @@ class Lane(Generic[Item, Result]):
 
     async def run(self) -> None:
         """Send batches for ever."""
+        clock = asyncio.get_running_loop().time
+        earliest = clock()
         while True:
             await self._arrived.wait()
+            if (early := earliest - clock()) > 0:
+                await asyncio.sleep(early)
+            earliest = clock() + self._gather
             size = min(len(self._waiting), self._max_batch)
             batch = [self._waiting.popleft() for _ in range(size)]
             if not self._waiting:

@@ -22,6 +22,8 @@ from services.score.usecases.ports import Outbox
 
 MAX_GROUPED_COMMITS = 200
 MAX_WAITING_COMMITS = 2000
+# A group costs broker and readers as much as a hundred records; screens move every 50 ms at most.
+GATHER_SECONDS = 0.01
 SWEEP_SECONDS = 0.5
 SWEEP_LIMIT = 200
 
@@ -33,7 +35,10 @@ class Relay:
         self._publisher = publisher
         self._outbox = outbox
         self._lane: Lane[Commit, None] = Lane(
-            self._publish, max_batch=MAX_GROUPED_COMMITS, max_waiting=MAX_WAITING_COMMITS
+            self._publish,
+            max_batch=MAX_GROUPED_COMMITS,
+            max_waiting=MAX_WAITING_COMMITS,
+            gather_seconds=GATHER_SECONDS,
         )
 
     def offer(self, commit: Commit) -> None:

@@ -49,6 +49,21 @@ async def test_what_arrives_meanwhile_is_the_next_batch_in_order() -> None:
     assert worker.batches == [[1], [2, 3, 4], [5]]
 
 
+async def test_a_lane_that_gathers_lets_the_first_go_and_the_next_wait_for_company() -> None:
+    worker = Worker()
+    lane: Lane[int, int] = Lane(worker.send, max_batch=10, max_waiting=10, gather_seconds=0.05)
+    clock = asyncio.get_running_loop().time
+    async with background(lane.run(), name="lane"):
+        started = clock()
+        await lane.submit(1)
+        futures = [lane.submit(2)]
+        await asyncio.sleep(0.01)
+        futures.append(lane.submit(3))
+        await asyncio.gather(*futures)
+        assert clock() - started >= 0.05
+    assert worker.batches == [[1], [2, 3]]
+
+
 async def test_a_failed_batch_fails_for_its_own_items_only() -> None:
     worker = Worker()
     lane: Lane[int, int] = Lane(worker.send, max_batch=1, max_waiting=10)

@@ -7,7 +7,9 @@ from typing import Any
 
 import aiohttp
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from libs.common.server import BoundedHttp
 from services.gateway import main
 
 ORIGIN = "https://games.example"
@@ -18,7 +20,7 @@ Answer = aiohttp.ClientResponse
 
 
 @asynccontextmanager
-async def running() -> AsyncGenerator[str, None]:
+async def running(http: type[HttpToolsProtocol] = BoundedHttp) -> AsyncGenerator[str, None]:
     """The URL of a gateway that was told by the environment where the others are."""
     server = uvicorn.Server(
         uvicorn.Config(
@@ -26,6 +28,7 @@ async def running() -> AsyncGenerator[str, None]:
             host="127.0.0.1",
             port=0,
             log_config=None,
+            http=http,
             proxy_headers=False,
             timeout_graceful_shutdown=1,
         )
