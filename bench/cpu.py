@@ -31,4 +31,5 @@ def _own(pid: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
     except FileNotFoundError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    # Its own, and those of children that have ended: PostgreSQL has a process per connection.
+    return sum(map(int, fields[11:15])) / _TICKS
