@@ -42,8 +42,9 @@ test: $(DEV) ## Everything that `check` does, and all tests
 faults: $(DEV) ## The proof: kills, network faults, data loss, simulation … (hours; `python -m tests.faults` lists them)
 	$(BIN)/python -m tests.faults all $(ARGS)
 
-bench: $(DEV) ## First figures: updates and deliveries per second, and their CPU-seconds
-	$(BIN)/python -m bench.first_figures $(ARGS)
+bench: $(DEV) ## The product beside two ports of it: what an increment and a delivery cost
+	$(BIN)/python -m bench increments $(ARGS)
+	$(BIN)/python -m bench deliveries
 
 up: deploy/.env ## Start the deployment in Docker
 	$(COMPOSE) up --build --detach --wait

@@ -109,7 +109,7 @@ def _of_ours(command: list[str], timeout: float) -> tuple[int, float, float]:
 
 
 def _output(command: list[str], timeout: float) -> str:
-    run = subprocess.run(  # noqa: S603
+    run = subprocess.run(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=timeout
     )
     return run.stdout
@@ -123,7 +123,7 @@ def _children_seconds() -> float:
 @contextmanager
 def _server() -> Generator[tuple[str, int]]:
     command = [sys.executable, "-m", "bench.load.answering"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             yield f"http://{HOST}:{int(server.stdout.readline())}/api/scores", server.pid

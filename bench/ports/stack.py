@@ -101,7 +101,7 @@ def _started(programs: Sequence[Program], folder: Path) -> Iterator[dict[str, in
     try:
         for program in programs:
             with _log(program, folder).open("wb") as log:
-                processes[program.name] = subprocess.Popen(  # noqa: S603
+                processes[program.name] = subprocess.Popen(
                     program.command, **program.options() | {"stdout": log}
                 )
         for program in programs:

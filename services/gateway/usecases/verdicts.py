@@ -22,6 +22,9 @@ from libs.common.tokens import MAX_TOKEN_CHARACTERS
 MAX_AGE_SECONDS = 30.0
 MAX_VERDICTS = 100_000
 MAX_QUESTIONS = 1000
+# More at once make auth no faster: they would wait there, for connections, and in vain.
+QUESTIONS_AT_ONCE = 16
+PATIENCE_SECONDS = 5.0
 
 # A context is shown to score and notification after we looked: it must outlive the whole request.
 CONTEXT_MARGIN_SECONDS = 10.0
@@ -58,6 +61,7 @@ class JudgeToken:
             ttu=lambda _token, verdict, now: now + self._lifetime_seconds(verdict),
             timer=clock.monotonic,
         )
+        self._at_once = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._questions: dict[str, asyncio.Future[Verdict]] = {}
         self._asking: set[asyncio.Task[Any]] = set()
 
@@ -110,7 +114,7 @@ class JudgeToken:
 
     async def _answer(self, token: str, question: asyncio.Future[Verdict]) -> None:
         try:
-            verdict = await self._auth.judge(token)
+            verdict = await self._judged(token)
             if self._clock.now() >= verdict.expires_at:
                 raise Unauthenticated("the token has expired")
         except Exception as error:  # noqa: BLE001 - it belongs to those who wait for the verdict
@@ -123,6 +127,13 @@ class JudgeToken:
             question.set_result(verdict)
         finally:
             del self._questions[token]
+
+    async def _judged(self, token: str) -> Verdict:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), self._at_once:
+                return await self._auth.judge(token)
+        except TimeoutError:
+            raise Unavailable("too many sign-ins are being checked; try again shortly") from None
 
     def _lifetime_seconds(self, verdict: Verdict) -> float:
         now = self._clock.now()

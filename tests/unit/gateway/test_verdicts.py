@@ -198,3 +198,21 @@ async def test_a_flood_of_unknown_tokens_is_bounded(
 
     auth.open.set()
     await asyncio.gather(*waiting)
+
+
+async def test_auth_is_asked_some_questions_at_a_time(
+    judge: JudgeToken, auth: FakeJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds at once, after a restart, would wait for its connections, and in vain."""
+    monkeypatch.setattr(verdicts, "PATIENCE_SECONDS", 0.05)
+    auth.open.clear()
+    tokens = [token(f"user-{number}") for number in range(verdicts.QUESTIONS_AT_ONCE + 1)]
+    asked = [asyncio.ensure_future(judge(each)) for each in tokens]
+    await asyncio.sleep(0.01)
+    assert auth.questions == tokens[:-1]
+
+    assert {type(answer) for answer in await asyncio.gather(*asked, return_exceptions=True)} == {
+        Unavailable
+    }
+    auth.open.set()
+    assert await judge(tokens[-1])
