@@ -20,13 +20,15 @@ STRICTER_THAN_THE_SCHEMA = {
     "POST /internal/increments",
     # Ids between commas, each of them at most 64 characters.
     "GET /internal/names",
+    # 2.0 is an integer to JSON Schema; to us nobody should write points or an epoch like that.
+    "POST /api/scores",
+    "POST /internal/epochs",
+    # A time or the number of an entry, as the gateway's document says in full.
+    "GET /internal/admin/users/{user_id}/ledger",
 }
-# Schemathesis 4.32 sends `Action-Grant: 0` in its coverage phase, whatever the pattern says.
-MISREAD_IN_COVERAGE = "POST /api/scores"
 
 _OFF = {"positive_data_acceptance": {"enabled": False}}
 
 OPERATIONS: list[dict[str, Any]] = [
-    *({"include-name": name, "checks": _OFF} for name in sorted(STRICTER_THAN_THE_SCHEMA)),
-    {"include-name": MISREAD_IN_COVERAGE, "phases": {"coverage": {"checks": _OFF}}},
+    {"include-name": name, "checks": _OFF} for name in sorted(STRICTER_THAN_THE_SCHEMA)
 ]
