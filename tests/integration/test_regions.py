@@ -1,7 +1,7 @@
 """Replicas of one region share partitions and a board: real Valkey, a broker of one's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ from libs.common.kafka import Publisher, Record, end_offsets, readers
 from libs.common.tasks import background
 from services.score.domain.increments import Entry
 from services.scoreboard.consumer import Consumer
+from services.scoreboard.main import UpdatesLog
 from services.scoreboard.publisher import DeadLetters, SnapshotPublisher
 from services.scoreboard.store.board import Keys, RedisBoard, open_redis
 from services.scoreboard.usecases.announce import Announcer
@@ -31,14 +32,6 @@ PATIENCE_SECONDS = 15
 AUDIT_SECONDS = 3600
 
 
-class Log:
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
-
-    async def ends(self) -> Mapping[int, int]:
-        return await end_offsets(self._bootstrap, SCORE_UPDATES.name)
-
-
 class Region:
     """Replicas as main.py builds them, on one board, and a ledger whose relay is the test."""
 
@@ -49,7 +42,7 @@ class Region:
         self.keys = Keys(self.name, "global")
         self.redis: Redis = open_redis(redis_url)
         self.board = RedisBoard(self.redis, self.keys)
-        self.rebuild = Rebuild(self.board, self.ledger, Log(bootstrap), system_clock)
+        self.rebuild = Rebuild(self.board, self.ledger, UpdatesLog(bootstrap), system_clock)
         self.consumers: list[Consumer] = []
         self._stack = AsyncExitStack()
 

@@ -1,7 +1,7 @@
 """The board on real Valkey and a real broker, against a ledger in memory or in PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from libs.common.clock import system_clock
 from libs.common.contracts.boards import LeaderboardUpdated
 from libs.common.contracts.topics import LEADERBOARD_UPDATED, SCORE_UPDATES, SCORE_UPDATES_DLQ
-from libs.common.kafka import BroadcastReader, Publisher, Record, end_offsets
+from libs.common.kafka import BroadcastReader, Publisher, Record
 from libs.common.tasks import background
 from libs.devstack import provision
 from services.score.domain.increments import Entry
@@ -20,6 +20,7 @@ from services.score.store.database import open_engine
 from services.score.store.ledger import LedgerLane
 from services.scoreboard.consumer import Consumer
 from services.scoreboard.domain import Row, in_order
+from services.scoreboard.main import UpdatesLog
 from services.scoreboard.publisher import DeadLetters, SnapshotPublisher
 from services.scoreboard.store.board import Keys, RedisBoard, open_redis
 from services.scoreboard.usecases.announce import Announcer
@@ -30,14 +31,6 @@ from tests import servers
 from tests.fakes import MemoryLedger
 
 PATIENCE_SECONDS = 20
-
-
-class Log:
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
-
-    async def ends(self) -> Mapping[int, int]:
-        return await end_offsets(self._bootstrap, SCORE_UPDATES.name)
 
 
 class Region:
@@ -62,7 +55,7 @@ class Region:
             window_seconds=0.02,
             heartbeat_seconds=1,
         )
-        rebuild = Rebuild(self.board, self.ledger, Log(self.bootstrap), system_clock)
+        rebuild = Rebuild(self.board, self.ledger, UpdatesLog(self.bootstrap), system_clock)
         audit = Audit(self.board, self.ledger, rebuild, announcer, interval_seconds=30)
         consumer = Consumer(
             self.bootstrap,
@@ -163,7 +156,7 @@ async def test_updates_that_never_came_are_found_by_the_audit(region: Region) ->
     audit = Audit(
         region.board,
         region.ledger,
-        Rebuild(region.board, region.ledger, Log(region.bootstrap), system_clock),
+        Rebuild(region.board, region.ledger, UpdatesLog(region.bootstrap), system_clock),
         Announcer(
             region.board,
             SnapshotPublisher(region.updates, system_clock, region=region.name, board="global"),
