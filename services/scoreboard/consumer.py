@@ -66,7 +66,7 @@ class Consumer:
         self._log_gone: LogGone | None = None
         self._handled = 0
         self._waiting_for_redis = False
-        self._renewing = False
+        self._waiting_for_board = False
         self._redis = Trouble("waiting_for_redis")
         self._reached: dict[int, int] = {}
 
@@ -101,7 +101,7 @@ class Consumer:
             await asyncio.sleep(WATCH_SECONDS)
             await self._commit()
             lag = await self._lag()
-            busy = self._waiting_for_redis or self._renewing
+            busy = self._waiting_for_redis or self._waiting_for_board
             if lag == 0 or self._handled != handled or busy:
                 handled, still = self._handled, 0.0
                 continue
@@ -148,6 +148,7 @@ class Consumer:
             if self._waiting_for_redis:
                 self._waiting_for_redis = False
                 self._audit.request()
+        self._waiting_for_board = False
         self._handled += len(messages)
         self._reached.update(reached)
 
@@ -170,13 +171,9 @@ class Consumer:
             await self._renew(reader, "missing", gone.epoch)
 
     async def _renew(self, reader: GroupReader, reason: str, epoch: int) -> None:
-        self._renewing = True  # for as long as a large ledger takes
-        try:
-            built = await self._rebuild.run(reason, epoch)
-        finally:
-            self._renewing = False
-        if not built:
-            await asyncio.sleep(RETRY_SECONDS)  # another replica is building it, or has built it
+        self._waiting_for_board = True  # for as long as a large ledger takes, whoever builds it
+        if not await self._rebuild.run(reason, epoch):
+            await asyncio.sleep(RETRY_SECONDS)  # another is building it, or has built it
         with suppress(BoardGone):  # not yet; the next batch finds that out
             await reader.locate()
 

@@ -10,6 +10,7 @@ import pytest
 from libs.common.tasks import background
 from services.scoreboard import consumer as module
 from services.scoreboard.consumer import Consumer, Stuck
+from services.scoreboard.usecases.ports import BoardGone
 
 
 class Reader:
@@ -29,6 +30,7 @@ class Reader:
 def watched(lag: int, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(module, "WATCH_SECONDS", 0.01)
     monkeypatch.setattr(module, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
     nothing = cast(Any, SimpleNamespace())
     consumer: Any = Consumer(
         "nowhere:1",
@@ -81,22 +83,30 @@ async def test_otherwise_it_goes_on(monkeypatch: pytest.MonkeyPatch, reason: str
         await watch_for_a_while(consumer, moves=reason == "it moves")
 
 
-async def test_a_large_board_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("builder", ["this one", "another"])
+async def test_a_large_board_may_take_its_time(
+    monkeypatch: pytest.MonkeyPatch, builder: str
+) -> None:
     """A million users take longer to copy than a consumer may hang."""
     consumer = watched(5, monkeypatch)
     built = asyncio.Event()
 
     async def run(reason: str, epoch: int) -> bool:
-        return await built.wait()
+        return await built.wait() if builder == "this one" else False
 
-    async def locate() -> None: ...
+    async def locate() -> None:
+        raise BoardGone(1)
+
+    async def handle(*_: object, announce: bool) -> None: ...
 
     consumer._rebuild.run, consumer._reader.locate = run, locate
+    consumer._apply.handle = handle
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(consumer._renew(consumer._reader, "missing", 1))
         with pytest.raises(TimeoutError):
             await watch_for_a_while(consumer, moves=False)
         built.set()
+    await consumer._handle([], announce=True)
     with pytest.raises(Stuck):
         await consumer.watch()
 
