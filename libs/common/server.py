@@ -7,10 +7,10 @@ A silent connection is ended by its keep-alive; a body that is read is bounded b
 """
 
 import asyncio
-from collections.abc import Iterable
+from typing import Any
 from uuid import uuid4
 
-from starlette.types import Scope
+from starlette.types import Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from libs.common.problems import problem
@@ -24,6 +24,17 @@ STALL_SECONDS = 30.0
 WHOLE = "live_scoreboard.whole"
 
 Extensions = dict[str, dict[object, object]]
+Fields = list[tuple[bytes, bytes]]
+
+_NONE: dict[str, Any] = {}
+
+
+async def answer(scope: Scope, send: Send, status: int, fields: Fields, body: bytes) -> None:
+    """Answer in one piece where the server can; the fields must not hold a line break."""
+    whole = scope.get("extensions", _NONE).get(WHOLE)
+    if whole is None or not whole["answer"](scope, status, fields, body):
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": body})
 
 
 class HeadTooLarge(Exception):
@@ -86,9 +97,7 @@ class BoundedHttp(HttpToolsProtocol):
         self.scope["extensions"] = self._extensions
         super().on_headers_complete()
 
-    def answer_whole(
-        self, scope: Scope, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes
-    ) -> bool:
+    def answer_whole(self, scope: Scope, status: int, fields: Fields, body: bytes) -> bool:
         """
         Answer a request in one piece: one write, where uvicorn checks each field and writes twice.
 

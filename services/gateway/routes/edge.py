@@ -9,12 +9,15 @@ from libs.common import metrics, problems
 from libs.common.app import own_fields, request_id_of
 from libs.common.errors import Overloaded
 from libs.common.logs import Trouble
+from libs.common.server import Fields, answer
 
 API_PREFIX = "/api/"
 READS = ("GET", "HEAD")
 NO_STORE = "no-store"
 PROBES = ("/livez", "/readyz", "/metrics")
 
+_OVERLOADED = Overloaded("too many requests are at work; nothing was done, try again shortly")
+_SOME_ID = "0" * 32
 _REFUSED = metrics.REQUESTS.labels("gateway", "any", "refused", 503)
 
 
@@ -31,7 +34,8 @@ class Admission:
         self._app = app
         self._at_work = 0
         self._trouble = Trouble("overloaded")
-        self._refuse = ApiHeaders(_refuse)
+        self._refusal = Refusal()
+        self._refuse_read = ApiHeaders(self._refusal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in PROBES:
@@ -40,7 +44,12 @@ class Admission:
         if self._at_work >= scope["state"]["parts"].max_requests:
             self._trouble.met("too many requests")
             _REFUSED.inc()
-            await self._refuse(scope, receive, send)
+            if scope["method"] in READS:
+                await self._refuse_read(scope, receive, send)
+            else:
+                fields, body = self._refusal.of(scope)
+                fields.append((b"cache-control", NO_STORE.encode()))
+                await answer(scope, send, 503, fields, body)
             return
 
         async def receive_off_work() -> Message:
@@ -57,6 +66,27 @@ class Admission:
             self._at_work -= 1
             if self._at_work == 0:
                 self._trouble.over()
+
+
+class Refusal:
+    """The same problem for everybody, but for the request's id: made once, told at little cost."""
+
+    def __init__(self) -> None:
+        told = problems.from_error(_OVERLOADED, request_id=_SOME_ID)
+        self._parts = bytes(told.body).split(_SOME_ID.encode())
+        self._fields = [field for field in told.raw_headers if field[0] != b"content-length"]
+
+    def of(self, scope: Scope) -> tuple[Fields, bytes]:
+        """Header fields and body for this request."""
+        request_id = request_id_of(scope)
+        body = request_id.encode().join(self._parts)
+        length = (b"content-length", b"%d" % len(body))
+        return [*self._fields, length, *own_fields(request_id)], body
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        fields, body = self.of(scope)
+        await send({"type": "http.response.start", "status": 503, "headers": fields})
+        await send({"type": "http.response.body", "body": body})
 
 
 class ApiHeaders:
@@ -84,14 +114,6 @@ class ApiHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
-
-
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    request_id = request_id_of(scope)
-    refused = Overloaded("too many requests are at work; nothing was done, try again shortly")
-    answer = problems.from_error(refused, request_id=request_id)
-    answer.raw_headers += own_fields(request_id)
-    await answer(scope, receive, send)
 
 
 def _allow_origin(scope: Scope, headers: MutableHeaders) -> None:

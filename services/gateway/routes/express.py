@@ -19,7 +19,7 @@ from libs.common.app import (
     request_id_of,
 )
 from libs.common.errors import AppError, InvalidRequest
-from libs.common.server import WHOLE
+from libs.common.server import answer as answer_whole
 from services.gateway.domain.bodies import plain_increment
 from services.gateway.domain.headers import parse_idempotency_key
 from services.gateway.routes.edge import NO_STORE
@@ -31,7 +31,6 @@ _KEY = KEY_HEADER.lower().encode()
 _GRANT = GRANT_HEADER.lower().encode()
 _JSON = JSON.encode()
 _TELLING = frozenset({b"authorization", b"content-type", _KEY, _GRANT})
-_NOTHING: dict[str, Any] = {}
 _BEARER = b"Bearer "
 _NO_STORE = (b"cache-control", NO_STORE.encode())
 
@@ -81,15 +80,12 @@ class Express:
             )
         except AppError as error:
             response = refused(error, parts.quota, request_id=request_id, sent_key=head.sent_key)
-            status, fields, body = response.status_code, response.raw_headers, response.body
+            status, fields, body = response.status_code, response.raw_headers, bytes(response.body)
         else:
             status = 200
             fields, body = accepted(answer, parts.quota, sent_key=head.sent_key)
         fields = [*fields, *own_fields(request_id), _NO_STORE]
-        whole = scope.get("extensions", _NOTHING).get(WHOLE)
-        if whole is None or not whole["answer"](scope, status, fields, body):
-            await send({"type": "http.response.start", "status": status, "headers": fields})
-            await send({"type": "http.response.body", "body": body})
+        await answer_whole(scope, send, status, fields, body)
         seconds = perf_counter() - started
         if status == 200:
             _ACCEPTED.inc()
