@@ -76,6 +76,7 @@ class TestReaders:
             Frame(Opcode.TEXT, b"masked").serialize(mask=True),
             b"\x81\x7f" + (1 << 40).to_bytes(8, "big"),
         ],
+        ids=["a part", "binary", "deflated", "masked", "endless"],
     )
     def test_frames_that_were_not_agreed_are_refused(self, wire: bytes) -> None:
         with pytest.raises(Broken):
