@@ -63,8 +63,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._in_head:
+        # A head that is not complete, or the rest of a body that nobody waits for any more.
+        if self._in_head or (self.cycle is not None and self.cycle.response_complete):
             self._set_deadline()
+        if self._in_head:
             # A field that does not end is not shown to us: count what comes, and was not shown.
             self._arrived_bytes += len(data)
             if self._arrived_bytes > MAX_HEAD_BYTES:
