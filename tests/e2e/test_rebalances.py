@@ -57,11 +57,12 @@ async def until_equal(stack: RunningStack, region: replicas.Region) -> None:
     """Wait until the region's board is the ledger: everybody, in order, and the sums."""
     async with region.board() as board, asyncio.timeout(PATIENCE_SECONDS):
         while True:
-            shown = (await truth.totals(stack.urls["postgres"])).shown
+            ledger = await truth.totals(stack.urls["postgres"])
+            points = sum(total.score for total in ledger.users)  # of those on hold, too
             epoch = await board.current()
             digest = await board.digest(epoch)
-            everybody = await board.leaders(epoch, len(shown) + 1)
-            if everybody == shown and digest.points == sum(score for _, score in shown):
+            everybody = await board.leaders(epoch, len(ledger.shown) + 1)
+            if everybody == ledger.shown and digest.points == points:
                 return
             await asyncio.sleep(0.1)
 
