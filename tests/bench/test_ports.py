@@ -19,7 +19,6 @@ from bench import cpu
 from bench.contender import Contender, Sums, Target
 from bench.ports import serve
 from bench.ports.given import Given
-from bench.ports.ours import Ours
 from bench.ports.port import COMPETENT, NAIVE
 from libs.common.kafka import readers
 
@@ -68,7 +67,7 @@ class Bench:
         return sums
 
 
-@pytest.fixture(scope="module", params=[NAIVE, COMPETENT, Ours()], ids=lambda each: each.name)
+@pytest.fixture(scope="module", params=[NAIVE, COMPETENT], ids=lambda each: each.name)
 def started(request: pytest.FixtureRequest) -> Iterator[tuple[Contender, Target]]:
     contender: Contender = request.param
     with contender.running() as target:
