@@ -85,7 +85,7 @@ def deliveries(
         runs.append(run)
         console.print(f"{name}: {run}")
     try:
-        _, theirs = writes.split(machine.cores())
+        _, theirs = machine.split(machine.cores())
         floor = fanout.microseconds_per_send(
             watchers, frame_bytes=FRAME_BYTES, rounds=FLOOR_ROUNDS, on=theirs
         )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from bench import cpu, machine
 from bench.contender import Contender
 from bench.generator import post, watch
-from bench.writes import split
 
 RATE_PER_SECOND = 10.0
 CONNECTIONS = 4
@@ -48,7 +47,7 @@ async def measure(
     contender: Contender, *, watchers: int, seconds: float, events: bool = False
 ) -> Deliveries:
     """Start it, fill it with watchers, count what they get. Raises `GeneratorFailed`."""
-    ours, theirs = split(machine.cores())
+    ours, theirs = machine.split(machine.cores())
     with contender.running() as target:
         machine.pin(target.pids.values(), theirs)
         tokens = await contender.tokens(target, [f"leader-{n}" for n in range(10)])

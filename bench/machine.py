@@ -20,6 +20,11 @@ def cores() -> list[int]:
     return sorted(os.sched_getaffinity(0))
 
 
+def split(cores: list[int]) -> tuple[list[int], list[int]]:
+    """Cores for the generator, and for what it measures; the same where there is only one."""
+    return (cores[-1:], cores[:-1]) if len(cores) > 1 else (cores, cores)
+
+
 def pin(pids: Iterable[int], to: Collection[int]) -> None:
     """Keep processes, their threads and their children on some cores; what they start inherits."""
     for pid in pids:

@@ -78,7 +78,7 @@ class Writes:
 
 async def measure(contender: Contender, *, seconds: float) -> Writes:
     """Start it, measure it, end it. Raises `DoesNotCount`."""
-    ours, theirs = split(machine.cores())
+    ours, theirs = machine.split(machine.cores())
     with contender.running() as target:
         machine.pin(target.pids.values(), theirs)
         users = [CLIENT_NAME.format(number=number) for number in range(USERS)]
@@ -117,8 +117,3 @@ async def settled(contender: Contender, target: Target, runs: Collection[Posted]
         if time.monotonic() > deadline:
             raise DoesNotCount(f"{contender.name}: sent {sent}, but {sums}")
         await asyncio.sleep(POLL_SECONDS)
-
-
-def split(cores: list[int]) -> tuple[list[int], list[int]]:
-    """Cores for the generator, and for what it measures; the same where there is only one."""
-    return (cores[-1:], cores[:-1]) if len(cores) > 1 else (cores, cores)

@@ -24,6 +24,7 @@ from tests.servers import PASSWORD, run
 READY_SECONDS = 30
 RETRY_SECONDS = 0.05
 STOP_SECONDS = 10
+LOG_TAIL_CHARACTERS = 4000
 
 
 @contextmanager
@@ -123,7 +124,7 @@ def _start(program: Program, folder: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as output:
         process = subprocess.Popen(program.command, **program.options() | {"stdout": output})
     try:
-        _wait_until_ready(program, process, log)
+        wait_until_ready(program, process, log)
     except BaseException:
         _stop(program, process)
         raise
@@ -139,14 +140,18 @@ def _stop(program: Program, process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_SECONDS
+def wait_until_ready(
+    program: Program, process: subprocess.Popen[bytes], log: Path, *, seconds: float = READY_SECONDS
+) -> None:
+    """Raises `RuntimeError` with the log if it ends first, or takes longer than that."""
+    deadline = time.monotonic() + seconds
     while True:
         try:
             return run(_ask(program))
         except Exception as error:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{program.name} is not ready:\n{log.read_text()}") from error
+                tail = log.read_text("utf-8", "replace")[-LOG_TAIL_CHARACTERS:]
+                raise RuntimeError(f"{program.name} is not ready:\n{tail}") from error
         time.sleep(RETRY_SECONDS)
 
 

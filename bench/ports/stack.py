@@ -21,13 +21,11 @@ from libs.devstack.probes import tcp_open
 from libs.devstack.programs import Program
 from libs.devstack.settings import inherited
 from libs.devstack.stack import REPOSITORY, SERVICES
-from tests.embedded import free_port, temporary_folder
-from tests.servers import PASSWORD, run
+from tests.embedded import free_port, temporary_folder, wait_until_ready
+from tests.servers import PASSWORD
 
 READY_SECONDS = 60
 STOP_SECONDS = 10
-POLL_SECONDS = 0.05
-LOG_TAIL_CHARACTERS = 4000
 
 OPERATOR_SECRET = "the operator's, only for benchmarks"  # noqa: S105
 JWT_SECRET = "signs tokens, only for benchmarks"  # noqa: S105
@@ -105,7 +103,8 @@ def _started(programs: Sequence[Program], folder: Path) -> Iterator[dict[str, in
                     program.command, **program.options() | {"stdout": log}
                 )
         for program in programs:
-            _wait_until_ready(program, processes[program.name], _log(program, folder))
+            log_file = _log(program, folder)
+            wait_until_ready(program, processes[program.name], log_file, seconds=READY_SECONDS)
         yield {name: process.pid for name, process in processes.items()}
     finally:
         for program in programs:
@@ -118,22 +117,6 @@ def _started(programs: Sequence[Program], folder: Path) -> Iterator[dict[str, in
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _wait_until_ready(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + READY_SECONDS
-    while True:
-        try:
-            return run(_ask(program))
-        except Exception as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                tail = log.read_text("utf-8", "replace")[-LOG_TAIL_CHARACTERS:]
-                raise RuntimeError(f"{program.name} is not ready:\n{tail}") from error
-        time.sleep(POLL_SECONDS)
-
-
-async def _ask(program: Program) -> None:
-    await program.ready()
 
 
 def _log(program: Program, folder: Path) -> Path:

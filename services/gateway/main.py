@@ -113,8 +113,7 @@ class Gateway(DocumentedApi):
     """
     The API behind its edge.
 
-    Not as middleware: every request would pass FastAPI's own first, which costs an ordinary
-    increment a third of its time.
+    Not as middleware: every request would pass FastAPI's own first, also those that need none.
     """
 
     def __init__(self, **options: Any) -> None:

@@ -13,7 +13,7 @@ from bench.__main__ import turns
 from bench.contender import Sums, Target
 from bench.floor import fanout
 from bench.load.posted import Posted
-from bench.writes import DoesNotCount, split
+from bench.writes import DoesNotCount
 
 TARGET = Target(post_url="", board_url="", websocket_url="")
 
@@ -63,8 +63,8 @@ def test_contenders_take_turns() -> None:
 
 
 def test_the_generator_has_a_core_of_its_own_where_there_are_two() -> None:
-    assert split([0, 1]) == ([1], [0])
-    assert split([0]) == ([0], [0])
+    assert machine.split([0, 1]) == ([1], [0])
+    assert machine.split([0]) == ([0], [0])
 
 
 def test_processes_and_their_children_are_kept_on_a_core() -> None:

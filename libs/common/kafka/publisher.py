@@ -86,13 +86,14 @@ class Publisher:
         acks = []
         for key, value, headers in records:
             number = partition_of(key, partitions)
+            record = {"timestamp": None, "key": key, "value": value, "headers": list(headers)}
             batch = batches.get(number)
-            if batch is None:
-                batch = batches[number] = producer.create_batch()
-            if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+            if batch is not None and batch.append(**record) is not None:
+                continue
+            if batch is not None:  # it is full
                 acks.append(await producer.send_batch(batch, self._topic, partition=number))
-                batch = batches[number] = producer.create_batch()
-                batch.append(timestamp=None, key=key, value=value, headers=list(headers))
+            batches[number] = producer.create_batch()
+            batches[number].append(**record)
         for number, batch in batches.items():
             acks.append(await producer.send_batch(batch, self._topic, partition=number))
         return acks

@@ -58,10 +58,11 @@ class Permission(Access, SecurityBase):
         return verdict
 
 
+WRITE_SCORES = "scores:write"
 PUBLIC = Depends(Public())
 
 SignedIn = Annotated[Verdict, Depends(Permission(""))]
-MayWriteScores = Annotated[Verdict, Depends(Permission("scores:write"))]
+MayWriteScores = Annotated[Verdict, Depends(Permission(WRITE_SCORES))]
 MayReadScores = Annotated[Verdict, Depends(Permission("scores:read"))]
 MayStream = Annotated[Verdict, Depends(Permission("stream:own"))]
 MayReadFraud = Annotated[Verdict, Depends(Permission("fraud:read"))]

@@ -13,7 +13,7 @@ from libs.common.server import Fields, answer
 
 API_PREFIX = "/api/"
 READS = ("GET", "HEAD")
-NO_STORE = "no-store"
+NO_STORE = (b"cache-control", b"no-store")
 PROBES = ("/livez", "/readyz", "/metrics")
 
 _OVERLOADED = Overloaded("too many requests are at work; nothing was done, try again shortly")
@@ -48,7 +48,7 @@ class Admission:
                 await self._refuse_read(scope, receive, send)
             else:
                 fields, body = self._refusal.of(scope)
-                fields.append((b"cache-control", NO_STORE.encode()))
+                fields.append(NO_STORE)
                 await answer(scope, send, 503, fields, body)
             return
 
@@ -108,7 +108,8 @@ class ApiHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("Cache-Control", NO_STORE)
+                if "cache-control" not in headers:
+                    headers.raw.append(NO_STORE)
                 if scope["method"] in READS:
                     _allow_origin(scope, headers)
             await send(message)

@@ -13,26 +13,22 @@ from typing import Any, NamedTuple, cast
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common import metrics
-from libs.common.app import (
-    own_fields,
-    record_request,
-    request_id_of,
-)
+from libs.common.app import own_fields, record_request, request_id_of
 from libs.common.errors import AppError, InvalidRequest
+from libs.common.server import Fields
 from libs.common.server import answer as answer_whole
 from services.gateway.domain.bodies import plain_increment
 from services.gateway.domain.headers import parse_idempotency_key
+from services.gateway.routes.access import WRITE_SCORES
 from services.gateway.routes.edge import NO_STORE
 from services.gateway.routes.parts import JSON, Parts
 from services.gateway.routes.scores import GRANT_HEADER, KEY_HEADER, PATH, accepted, refused
 
-_PERMISSION = "scores:write"
 _KEY = KEY_HEADER.lower().encode()
 _GRANT = GRANT_HEADER.lower().encode()
 _JSON = JSON.encode()
 _TELLING = frozenset({b"authorization", b"content-type", _KEY, _GRANT})
 _BEARER = b"Bearer "
-_NO_STORE = (b"cache-control", NO_STORE.encode())
 
 _ACCEPTED = metrics.REQUESTS.labels("gateway", "POST", PATH, 200)
 _SECONDS = metrics.REQUEST_SECONDS.labels("gateway", PATH)
@@ -60,7 +56,7 @@ class Express:
         parts: Parts = scope["state"]["parts"]
         head = plain_head(scope["headers"])
         caller = parts.judge.remembered(head.token) if head is not None else None
-        if head is None or caller is None or _PERMISSION not in caller.permissions:
+        if head is None or caller is None or WRITE_SCORES not in caller.permissions:
             await self._app(scope, receive, send)
             return
         message = at_once(receive)
@@ -84,7 +80,7 @@ class Express:
         else:
             status = 200
             fields, body = accepted(answer, parts.quota, sent_key=head.sent_key)
-        fields = [*fields, *own_fields(request_id), _NO_STORE]
+        fields = [*fields, *own_fields(request_id), NO_STORE]
         await answer_whole(scope, send, status, fields, body)
         seconds = perf_counter() - started
         if status == 200:
@@ -110,7 +106,7 @@ def at_once(receive: Receive) -> Message | None:
     return None
 
 
-def plain_head(fields: list[tuple[bytes, bytes]]) -> Head | None:
+def plain_head(fields: Fields) -> Head | None:
     """A bearer token, JSON and one key, and no grant; None: look closer."""
     found: dict[bytes, bytes] = {}
     for name, value in fields:

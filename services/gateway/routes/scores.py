@@ -10,6 +10,7 @@ from libs.common import problems
 from libs.common.contracts.scores import Answer
 from libs.common.contracts.values import MAX_TOTAL, Contract, Total, UserId
 from libs.common.errors import AppError, RateLimited
+from libs.common.server import Fields
 from services.gateway.domain.bodies import INCREMENT_FIELD, parse_increment
 from services.gateway.domain.headers import (
     GRANT_PATTERN,
@@ -88,8 +89,6 @@ _HEADERS: dict[str, Any] = {
     "RateLimit-Policy": {"description": 'such as `"user";q=5;w=1`', **_TEXT},
     "RateLimit": {"description": 'such as `"user";r=4;t=1`', **_TEXT},
 }
-
-Fields = list[tuple[bytes, bytes]]
 
 router = APIRouter(tags=["scores"])
 

@@ -18,6 +18,8 @@ from services.score.domain.rates import Decision
 from services.score.usecases.admission import Admission
 from services.score.usecases.ports import History, Ledger, Limiter
 
+Submitted = Mapping[Entry, asyncio.Future[Settled]]
+
 
 class AcceptIncrements:
     """Turns increments into ledger entries, and answers each."""
@@ -47,7 +49,7 @@ class AcceptIncrements:
         decisions = dict(zip(fresh, await self._take(fresh), strict=True))
         stored = await self._find([e for e in fresh if not decisions[e].allowed])
         pending = {e: self._submit(e) for e in fresh if decisions[e].allowed}
-        await self._settled({**pending, **joined})
+        await self._settled(pending, joined)
 
         answers = []
         for entry in checked:
@@ -96,13 +98,13 @@ class AcceptIncrements:
         self._in_flight[entry] = future
         return future
 
-    async def _settled(self, waiting: Mapping[Entry, asyncio.Future[Settled]]) -> None:
+    async def _settled(self, pending: Submitted, joined: Submitted) -> None:
         """Wait for all of them; whoever stops waiting takes the answer from nobody."""
         try:
-            if waiting:
-                await asyncio.wait(waiting.values())
+            if pending or joined:
+                await asyncio.wait([*pending.values(), *joined.values()])
         finally:
-            for entry, future in waiting.items():
+            for entry, future in pending.items():
                 if self._in_flight.get(entry) is future:
                     del self._in_flight[entry]
 
