@@ -8,7 +8,7 @@ asks first. So it counts as ready only when all topics are as they should be, af
 import signal
 from pathlib import Path
 
-from libs.common.kafka import EMBEDDED_SEGMENT_BYTES, ensure_topics
+from libs.common.kafka import EMBEDDED_CONFIG, ensure_topics
 from libs.devstack import wheels
 from libs.devstack.ports import HOST
 from libs.devstack.programs import Program
@@ -20,9 +20,7 @@ def program(data: Path, *, port: int) -> Program:
     bootstrap = f"{HOST}:{port}"
 
     async def ready() -> None:
-        await ensure_topics(
-            bootstrap, replication=1, extra={"segment.bytes": str(EMBEDDED_SEGMENT_BYTES)}
-        )
+        await ensure_topics(bootstrap, replication=1, extra=EMBEDDED_CONFIG)
 
     return Program(
         name="kafka",

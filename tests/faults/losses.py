@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from redis.asyncio import Redis
 
 from libs.common.contracts.topics import SCORE_UPDATES, TOPICS
-from libs.common.kafka import EMBEDDED_SEGMENT_BYTES, ensure_topics
+from libs.common.kafka import EMBEDDED_CONFIG, ensure_topics
 from libs.devstack import provision
 from tests.faults.outages import down, replace
 from tests.faults.restores import restore
@@ -83,8 +83,7 @@ async def topics_deleted(_: RunningStack, work: Trial) -> str:
         await admin.delete_topics([topic.name for topic in TOPICS])
     finally:
         await admin.close()
-    extra = {"segment.bytes": str(EMBEDDED_SEGMENT_BYTES)}
-    await ensure_topics(work.places.kafka, replication=1, extra=extra)
+    await ensure_topics(work.places.kafka, replication=1, extra=EMBEDDED_CONFIG)
     return ""
 
 

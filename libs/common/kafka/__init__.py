@@ -9,10 +9,10 @@ aiokafka's defaults lose data (`acks=1`, auto-commit, reset to latest): every on
 
 from libs.common.kafka.publisher import Publisher, Record
 from libs.common.kafka.readers import BroadcastReader, GroupReader, Message
-from libs.common.kafka.topics import EMBEDDED_SEGMENT_BYTES, end_offsets, ensure_topics
+from libs.common.kafka.topics import EMBEDDED_CONFIG, end_offsets, ensure_topics
 
 __all__ = [
-    "EMBEDDED_SEGMENT_BYTES",
+    "EMBEDDED_CONFIG",
     "BroadcastReader",
     "GroupReader",
     "Message",

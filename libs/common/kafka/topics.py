@@ -16,8 +16,9 @@ ENDS_DEADLINE_SECONDS = 5.0
 KNOWN_DEADLINE_SECONDS = 10.0
 KNOWN_RETRY_SECONDS = 0.1
 
-# noida-db sums a whole segment at each append; small segments keep that cheap.
-EMBEDDED_SEGMENT_BYTES = 1024 * 1024
+# noida-db sums a whole segment at each append, and writes all that it holds to a file each second.
+# Who reads so late that something is gone has the board rebuilt.
+EMBEDDED_CONFIG = {"segment.bytes": str(64 * 1024), "retention.bytes": str(512 * 1024)}
 
 
 async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
