@@ -31,7 +31,7 @@ class Settings(EnvSettings):
     max_increment: int = Field(default=1_000_000, ge=1, le=MAX_TOTAL)
     rate_limit_per_second: float = Field(default=5, gt=0, le=1_000_000)
     rate_limit_burst: int = Field(default=5, ge=1, le=1_000_000)
-    lanes: int = Field(default=2, ge=1, le=32, description="batches in flight to score")
+    lanes: int = Field(default=1, ge=1, le=32, description="batches in flight to score")
     max_requests: int = Field(
         default=256, ge=1, le=100_000, description="at work at once; who comes beyond gets a 503"
     )

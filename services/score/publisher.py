@@ -23,7 +23,7 @@ from services.score.usecases.ports import Outbox
 MAX_GROUPED_COMMITS = 200
 MAX_WAITING_COMMITS = 2000
 # A group costs broker and readers as much as a hundred records; screens move every 50 ms at most.
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.02
 SWEEP_SECONDS = 0.5
 SWEEP_LIMIT = 200
 

@@ -41,7 +41,7 @@ class Settings(EnvSettings):
     bot_rules: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="changes to the detector's rules, by name"
     )
-    lanes: int = Field(default=2, ge=1, le=32, description="commits in flight")
+    lanes: int = Field(default=1, ge=1, le=32, description="commits in flight")
     max_batch: int = Field(default=500, ge=1, le=500, description="increments in one commit")
     max_waiting: int = Field(default=5000, ge=1, description="increments that wait in a lane")
 

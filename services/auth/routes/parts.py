@@ -40,7 +40,7 @@ class Parts:
     operator_door: ServiceDoor
 
 
-def parts(request: Request) -> Parts:
+async def parts(request: Request) -> Parts:
     return cast(Parts, request.state.parts)
 
 
@@ -75,7 +75,7 @@ MayWriteUsers = Annotated[Caller, Depends(Holder(Permission.USERS_WRITE))]
 MayWriteGrants = Annotated[Caller, Depends(Holder(Permission.GRANTS_WRITE))]
 
 
-def not_stored(response: Response) -> None:
+async def not_stored(response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"
 
 

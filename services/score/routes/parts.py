@@ -31,7 +31,7 @@ class Parts:
     scoreboard_door: ServiceDoor
 
 
-def parts(request: Request) -> Parts:
+async def parts(request: Request) -> Parts:
     return cast(Parts, request.state.parts)
 
 

@@ -70,6 +70,7 @@ class Announcer:
         )
         if isinstance(due, Due):
             await self._announce(due)
+            await asyncio.sleep(self._window)  # nothing is due before
         elif due.quiet:
             await self._sleep(due.seconds)
         else:
