@@ -7,7 +7,6 @@ missing in the twins in memory.
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
-from itertools import chain
 from typing import Protocol
 from unittest.mock import patch
 
@@ -16,7 +15,7 @@ from services.notification.domain import Snapshot
 from services.notification.hub import Hub
 from services.score.domain.changes import Commit
 from services.score.domain.increments import Entry, Settled
-from services.score.publisher import Relay, _records
+from services.score.publisher import Relay
 from services.scoreboard.domain import TOP_SIZE, Row, in_order
 from services.scoreboard.usecases.audit import Audit, Report
 from services.scoreboard.usecases.ports import Applied, Offsets
@@ -34,7 +33,7 @@ class Breakage(Protocol):
     def __call__(self) -> AbstractContextManager[object]: ...
 
 
-_apply, _stored = SavedBoard.apply, CorrectableLedger._stored
+_apply, _stored, _publish = SavedBoard.apply, CorrectableLedger._stored, Relay._publish
 
 
 def no_version_compare() -> AbstractContextManager[object]:
@@ -112,11 +111,9 @@ def keys_expire() -> AbstractContextManager[object]:
 def forgotten_unpublished() -> AbstractContextManager[object]:
     """The outbox is cleared whether Kafka took the batch or not."""
 
-    async def publish(relay: Relay, commits: Sequence[Commit]) -> list[None]:
+    async def publish(relay: Relay, commits: Sequence[Commit]) -> None:
         with suppress(PublishFailed):
-            await relay._publisher.publish(list(chain.from_iterable(map(_records, commits))))
-        await relay._outbox.forget([commit.batch_id for commit in commits])
-        return [None] * len(commits)
+            await _publish(relay, commits)
 
     return patch.object(Relay, "_publish", publish)
 

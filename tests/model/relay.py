@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Literal, cast
+from unittest.mock import patch
 from uuid import UUID
 
 from libs.common.errors import PublishFailed, Unavailable
 from libs.common.kafka import Publisher, Record
+from services.score import publisher
 from services.score.domain.changes import Commit
 from services.score.publisher import Relay
 from tests.model.actors import Actor
@@ -23,7 +25,8 @@ class Relaying:
     def __init__(self, ledger: Ledger, log: Log) -> None:
         self.fresh: list[Commit] = []
         self._ports = _Ports(ledger, log)
-        self._relay = Relay(cast(Publisher, self._ports), self._ports)
+        with patch.multiple(publisher, GATHER_SECONDS=0, FORGET_SECONDS=0):
+            self._relay = Relay(cast(Publisher, self._ports), self._ports)
 
     async def start(self) -> None:
         self._lane = asyncio.get_running_loop().create_task(self._relay.run())

@@ -83,7 +83,7 @@ class Truth:
         if known is not None:
             same = known.entry.delta == entry.delta
             outcome = Outcome.REPLAYED if same else Outcome.KEY_REUSED
-            return replace(known.answer, outcome=outcome)
+            return known.answer._replace(outcome=outcome)
         user = entry.user_id
         return Settled(Outcome.ACCEPTED, self.versions[user] + 1, self.score(user) + entry.delta)
 

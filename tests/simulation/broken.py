@@ -55,7 +55,7 @@ class SaysDeltas(LedgerServer):
 
     def change(self, line: Line, request_id: str = "") -> Change:
         change = super().change(line, request_id)
-        return replace(change, score=line.delta) if line.kind == "increment" else change
+        return change._replace(score=line.delta) if line.kind == "increment" else change
 
 
 class AddsDeltas(BoardServer):

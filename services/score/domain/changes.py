@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.contracts.scores import ChangeKind, ScoreUpdated
 from services.score.domain.increments import Settled
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A user's new state, on its way to everybody who follows the ledger."""
 
     user_id: str

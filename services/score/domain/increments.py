@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
+from typing import NamedTuple
 
 HASH_BYTES = 16
 
@@ -38,8 +39,7 @@ class Outcome(StrEnum):
     DAY_LIMIT_REACHED = "day_limit_reached"
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """The ledger's answer; `version` and `balance` are those of the entry, for ever."""
 
     outcome: Outcome

@@ -1,6 +1,7 @@
 """The rate limit: so many requests per user and second."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,7 @@ class Rate:
         return max(1, round(1_000_000 / self.per_second))
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Whether a request may pass, how many more may follow at once, and when to come back."""
 
     allowed: bool

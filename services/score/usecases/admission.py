@@ -1,6 +1,7 @@
 """Whether an increment may be counted at all: who sends it, how much, and with what grant."""
 
 from collections.abc import Mapping
+from functools import lru_cache, partial
 
 from libs.common import errors
 from libs.common.clock import Clock
@@ -13,6 +14,7 @@ from services.score.usecases.ports import Tokens
 WRITE_PERMISSION = "scores:write"
 # No key of a client's own looks like this by accident; if one does, it only uses up its own grant.
 GRANT_KEY = "grant:{jti}"
+CACHED_ROLES = 1000
 
 
 class Admission:
@@ -30,8 +32,8 @@ class Admission:
         self._contexts = contexts
         self._grants = grants
         self._clock = clock
-        self._bounds = bounds
-        self._default = default
+        # By the roles that a user holds; most hold the same.
+        self._bounds_of = lru_cache(CACHED_ROLES)(partial(bounds_of, table=bounds, default=default))
 
     async def entry(self, item: Increment) -> Entry:
         """
@@ -42,7 +44,7 @@ class Admission:
         claims = await self._contexts.verify(item.context)
         if WRITE_PERMISSION not in claims.names("permissions"):
             raise errors.Forbidden(f"this needs the permission {WRITE_PERMISSION}")
-        bounds = bounds_of(claims.names("roles"), self._bounds, self._default)
+        bounds = self._bounds_of(claims.names("roles"))
         if item.score_increment > bounds.per_request:
             raise errors.InvalidRequest(
                 f"score_increment must be an integer from 1 to {bounds.per_request}"
