@@ -21,6 +21,8 @@ METADATA_MAX_AGE_MS = 30_000
 COMMIT_DEADLINE_SECONDS = 5.0
 # A fetch costs as much as some hundred records: while they come, they are fetched by the group.
 GATHER_SECONDS = 0.015
+# Snapshots of a board come 50 ms apart at least.
+BROADCAST_GATHER_SECONDS = 0.04
 EMPTY_FETCH_SECONDS = 0.005
 IDLE_FETCH_SECONDS = 0.025
 IDLE_AFTER_SECONDS = 1.0
@@ -77,7 +79,7 @@ class GroupReader:
         """Join the group. Raises `BrokerUnavailable`."""
         with broker_errors():
             await self._consumer.start()
-        _pace(self._consumer)
+        _pace(self._consumer, GATHER_SECONDS)
         self._join()
 
     async def close(self) -> None:
@@ -224,7 +226,7 @@ class BroadcastReader:
         tps = [TopicPartition(self._topic, number) for number in range(partitions)]
         with broker_errors():
             await self._consumer.start()
-            _pace(self._consumer)
+            _pace(self._consumer, BROADCAST_GATHER_SECONDS)
             self._consumer.assign(tps)
             starts = await self._consumer.beginning_offsets(tps)
             ends = await self._consumer.end_offsets(tps)
@@ -241,9 +243,9 @@ class BroadcastReader:
         await close(self._consumer)
 
 
-def _pace(consumer: AIOKafkaConsumer) -> None:
+def _pace(consumer: AIOKafkaConsumer, gather_seconds: float) -> None:
     """
-    Let 15 ms pass between a fetch that brings something and the next.
+    Let so much time pass between a fetch that brings something and the next.
 
     One that brings nothing takes 5 ms at least, and 25 ms when nothing came for a second: a broker
     holds it for `fetch_max_wait_ms`, but noida-db answers at once, and would be asked thousands of
@@ -260,7 +262,7 @@ def _pace(consumer: AIOKafkaConsumer) -> None:
         # The fetcher cancels its requests when it closes, and awaits them: they must not raise, or
         # the consumer stays half open and its owner takes itself for cancelled.
         with suppress(asyncio.CancelledError):
-            if (early := last_found + GATHER_SECONDS - clock()) > 0:
+            if (early := last_found + gather_seconds - clock()) > 0:
                 await asyncio.sleep(early)
             started = clock()
             found = await fetch(*request)

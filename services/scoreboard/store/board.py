@@ -218,8 +218,8 @@ class RedisBoard:
                 raise Gap(int(partition), int(offset))
             case ["OK", applied, _]:
                 return Applied(int(applied), None)
-            case ["OK", applied, rev, *flat]:
-                return Applied(int(applied), Top(epoch, int(rev), _entries(flat)))
+            case ["OK", applied, rev, top]:
+                return Applied(int(applied), Top(epoch, int(rev), _entries(top.split())))
             case _:
                 raise AssertionError(answer)
 

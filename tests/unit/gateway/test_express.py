@@ -7,10 +7,16 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
 from libs.common.contracts.identities import Revocation
+from libs.common.contracts.scores import Answer
+from libs.common.contracts.values import MAX_TOTAL, USER_ID_PATTERN
+from services.gateway.domain.headers import Quota
 from services.gateway.routes.express import Express
+from services.gateway.routes.scores import Counted, accepted
 from tests.unit.gateway.fakes import FakeServices
 from tests.unit.gateway.server import MAX_INCREMENT
 
@@ -229,3 +235,11 @@ async def test_a_body_that_comes_later_waits_elsewhere() -> None:
         await asyncio.sleep(0)
         late.set()
     assert handed == [{"type": "http.request", "body": BODY}]
+
+
+@given(st.from_regex(USER_ID_PATTERN, fullmatch=True), st.integers(0, MAX_TOTAL), st.integers(1))
+def test_the_body_is_what_the_documented_model_says(user_id: str, total: int, version: int) -> None:
+    answer = Answer(user_id=user_id, new_score=total, version=version)
+    _, body = accepted(answer, Quota(5, 5), sent_key=b"")
+    counted = Counted(user_id=user_id, new_score=total, version=version)
+    assert body == counted.model_dump_json().encode()
