@@ -18,7 +18,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 from libs.common.clock import system_clock
-from libs.common.contracts.identities import Revocation, RevocationList, Verdict, VerdictQuery
+from libs.common.contracts.identities import (
+    Judgement,
+    Judgements,
+    Revocation,
+    RevocationList,
+    Verdict,
+    VerdictQuery,
+)
+from libs.common.errors import Unauthenticated
 from libs.common.identity import ISSUER
 from libs.common.tokens import ALGORITHM, Audience, TokenType
 
@@ -100,7 +108,7 @@ class FakeAuth:
             [
                 web.get("/.well-known/jwks.json", self._jwks),
                 web.post("/internal/token", self._token),
-                web.post("/internal/verdicts", self._verdict),
+                web.post("/internal/verdicts", self._verdicts),
                 web.get("/internal/revocations", self._list),
             ]
         )
@@ -128,18 +136,22 @@ class FakeAuth:
         token = self.service_token(caller.login)
         return web.json_response({"access_token": token, "token_type": "Bearer", "expires_in": 300})
 
-    async def _verdict(self, request: web.Request) -> web.Response:
+    async def _verdicts(self, request: web.Request) -> web.Response:
         query = VerdictQuery.model_validate_json(await request.read())
+        answer = Judgements(items=[self._judgement(token) for token in query.tokens])
+        return web.Response(text=answer.model_dump_json(), content_type="application/json")
+
+    def _judgement(self, token: str) -> Judgement:
         try:
             claims = jwt.decode(
-                query.token,
+                token,
                 self._key.public_key(),
                 algorithms=[ALGORITHM],
                 audience=Audience.PUBLIC,
                 issuer=ISSUER,
             )
         except jwt.InvalidTokenError:
-            raise web.HTTPUnauthorized from None
+            return Judgement(refusal=Unauthenticated.code)
         now = system_clock.now()
         verdict = Verdict(
             user_id=claims["sub"],
@@ -151,7 +163,7 @@ class FakeAuth:
             context=self.context(claims["sub"], Audience.SCORE, jti=claims["jti"]),
             context_expires_at=now + timedelta(seconds=60),
         )
-        return web.Response(text=verdict.model_dump_json(), content_type="application/json")
+        return Judgement(verdict=verdict)
 
     async def _list(self, request: web.Request) -> web.Response:
         wait = min(float(request.query.get("wait", 0)), MAX_WAIT_SECONDS)

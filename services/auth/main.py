@@ -9,10 +9,11 @@ from fastapi import FastAPI
 
 from libs.common.app import create_service
 from libs.common.clock import system_clock
+from libs.common.contracts.identities import MAX_QUERY_TOKENS
 from libs.common.health import Readiness
 from libs.common.identity import ISSUER, ServiceDoor, open_session
 from libs.common.tasks import background, on_stop
-from libs.common.tokens import Audience, KeySet, TokenType, Verifier
+from libs.common.tokens import MAX_TOKEN_CHARACTERS, Audience, KeySet, TokenType, Verifier
 from services.auth.credentials.clients import ServiceClients
 from services.auth.credentials.keys import KeyRing, KeySeal
 from services.auth.credentials.passwords import Argon2Passwords
@@ -37,8 +38,10 @@ from services.auth.usecases.signing import IssueTokens
 from services.auth.usecases.upkeep import KeepKeys, purge_expired
 from services.auth.usecases.verdicts import ForeignIssuer, Identify, Judge
 
-# A token of 8192 characters, and JSON around it.
+# A password of 512 characters, each of them escaped, and what else an account has.
 MAX_BODY_BYTES = 16_384
+# As many tokens as a query may have, each with its quotes and comma, and JSON around them.
+MAX_VERDICTS_BYTES = MAX_QUERY_TOKENS * (MAX_TOKEN_CHARACTERS + 3) + 64
 
 
 @asynccontextmanager
@@ -106,7 +109,7 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
                 administration=Administration(PostgresPeople(database, clock)),
                 sessions=sessions,
                 identify=identify,
-                judge=Judge(identify, ring.sign, clock),
+                judge=Judge(identify.each, ring.sign, clock),
                 revoke=Revoke(revoked, sessions, clock),
                 issue=IssueTokens(ring.sign, ServiceClients(settings.service_clients).check, clock),
                 keys=keys,
@@ -147,4 +150,5 @@ app = create_service(
         internal.operator,
     ],
     max_body_bytes=MAX_BODY_BYTES,
+    larger_bodies={internal.VERDICTS_PATH: MAX_VERDICTS_BYTES},
 )

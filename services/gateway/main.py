@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from libs.common.app import create_service
-from libs.common.batching import Lanes
+from libs.common.batching import Lane, Lanes
+from libs.common.contracts.identities import MAX_QUERY_TOKENS
 from libs.common.health import Readiness
 from libs.common.identity import ServiceIdentity, open_session
 from libs.common.revocations import Revocations, follow
@@ -33,7 +34,7 @@ from services.gateway.usecases.names import ReadNames
 from services.gateway.usecases.people import ErasePerson, ExportPerson
 from services.gateway.usecases.scores import MAX_BATCH, MAX_WAITING, AddScore
 from services.gateway.usecases.status import ReadStatus
-from services.gateway.usecases.verdicts import JudgeToken
+from services.gateway.usecases.verdicts import MAX_QUESTIONS, Judged, JudgeToken
 
 NAME = "gateway"
 DESCRIPTION = (
@@ -75,6 +76,12 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
             Lanes([ledger.add] * settings.lanes, max_batch=MAX_BATCH, max_waiting=MAX_WAITING)
         )
         judge = AuthClient(auth)
+        familiar, strange = (
+            Lane[str, Judged](judge.judge, max_batch=MAX_QUERY_TOKENS, max_waiting=MAX_QUESTIONS)
+            for _ in range(2)
+        )
+        for lane in (familiar, strange):
+            await stack.enter_async_context(background(lane.run(), name="verdicts"))
         watched = {
             "auth": settings.auth_url,
             "score": settings.score_url,
@@ -84,7 +91,7 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         vitals = {name: ServiceVitals(session, url) for name, url in watched.items()}
         yield {
             "parts": Parts(
-                judge=JudgeToken(judge, revocations),
+                judge=JudgeToken(familiar, strange, revocations),
                 add_score=AddScore(lanes),
                 fingerprint=Fingerprinter(
                     settings.fingerprint_secret.get_secret_value(),

@@ -25,10 +25,10 @@ print("went on")
 JUDGE = """
 import asyncio
 from services.auth.usecases.verdicts import Judge
-async def identify(token):
+async def identify(tokens):
     print("asked", flush=True)
     await asyncio.sleep(60)
-asyncio.run(Judge(identify, None, None)("token"))
+asyncio.run(Judge(identify, None, None)(["token"]))
 """
 
 

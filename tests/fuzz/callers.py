@@ -7,6 +7,7 @@ from itertools import count
 
 import httpx2
 
+from libs.common.contracts.identities import Judgements
 from libs.devstack import credentials
 from tests.stack import RunningStack
 
@@ -95,7 +96,10 @@ class Passes:
         return str(self._auth("access-tokens", order, "operator")["access_token"])
 
     def _context(self, role: str) -> str:
-        return str(self._auth("verdicts", {"token": self._token(role)}, "gateway")["context"])
+        answer = self._auth("verdicts", {"tokens": [self._token(role)]}, "gateway")
+        [judgement] = Judgements.model_validate(answer).items
+        assert judgement.verdict is not None
+        return judgement.verdict.context
 
     def _service(self, client: str) -> str:
         answer = httpx2.post(

@@ -39,14 +39,15 @@ def bearer(token: str) -> dict[str, str]:
 async def test_who_registers_is_signed_in(auth: AuthClient) -> None:
     tokens = await register(auth)
 
-    verdict = (await auth.judge(tokens["access_token"])).json()
+    verdict = await auth.judge(tokens["access_token"])
+    assert verdict
 
     assert tokens["user_id"].startswith("u_")
     assert tokens["display_name"] == "Alice A."
     assert (tokens["token_type"], tokens["expires_in"]) == ("Bearer", 900)
-    assert verdict["user_id"] == tokens["user_id"]
-    assert verdict["roles"] == ["player"]
-    assert verdict["permissions"] == ["scores:read", "scores:write", "stream:own"]
+    assert verdict.user_id == tokens["user_id"]
+    assert verdict.roles == ["player"]
+    assert verdict.permissions == ["scores:read", "scores:write", "stream:own"]
 
 
 async def test_a_login_is_the_same_in_any_case(auth: AuthClient) -> None:
@@ -143,14 +144,14 @@ async def test_a_refresh_token_is_good_once_and_its_reuse_ends_the_session(
     first = await register(auth)
     answer = await auth.post("/api/auth/refresh", json={"refresh_token": first["refresh_token"]})
     second = answer.json()
-    assert (await auth.judge(second["access_token"])).status_code == 200
+    assert await auth.judge(second["access_token"])
 
     reuse = await refresh(auth, first["refresh_token"])
 
     assert reuse == 401
     assert await refresh(auth, second["refresh_token"]) == 401
     for tokens in (first, second):
-        assert (await auth.judge(tokens["access_token"])).status_code == 401
+        assert not await auth.judge(tokens["access_token"])
 
 
 async def test_of_two_refreshes_at_once_one_wins_and_the_session_ends(auth: AuthClient) -> None:
@@ -159,7 +160,7 @@ async def test_of_two_refreshes_at_once_one_wins_and_the_session_ends(auth: Auth
     statuses = await asyncio.gather(*(refresh(auth, tokens["refresh_token"]) for _ in range(4)))
 
     assert sorted(statuses) == [200, 401, 401, 401]
-    assert (await auth.judge(tokens["access_token"])).status_code == 401
+    assert not await auth.judge(tokens["access_token"])
 
 
 async def test_a_made_up_refresh_token_is_refused(auth: AuthClient) -> None:
@@ -175,9 +176,9 @@ async def test_logging_out_ends_this_session_only(auth: AuthClient) -> None:
     answer = await auth.post("/api/auth/logout", headers=bearer(here["access_token"]))
 
     assert answer.status_code == 204
-    assert (await auth.judge(here["access_token"])).status_code == 401
+    assert not await auth.judge(here["access_token"])
     assert await refresh(auth, here["refresh_token"]) == 401
-    assert (await auth.judge(there["access_token"])).status_code == 200
+    assert await auth.judge(there["access_token"])
 
 
 async def test_a_refresh_token_is_enough_to_log_out(auth: AuthClient) -> None:
@@ -186,7 +187,7 @@ async def test_a_refresh_token_is_enough_to_log_out(auth: AuthClient) -> None:
     answer = await auth.post("/api/auth/logout", json={"refresh_token": tokens["refresh_token"]})
 
     assert answer.status_code == 204
-    assert (await auth.judge(tokens["access_token"])).status_code == 401
+    assert not await auth.judge(tokens["access_token"])
 
 
 @pytest.mark.parametrize("how", [{"params": {"all": "true"}}, {"json": {"all": True}}])
@@ -200,11 +201,11 @@ async def test_logging_out_everywhere_is_seen_within_a_second(
     await auth.post("/api/auth/logout", headers=bearer(other["access_token"]), **how)
 
     for ended in (tokens, other):
-        assert (await auth.judge(ended["access_token"])).status_code == 401
+        assert not await auth.judge(ended["access_token"])
         assert await refresh(auth, ended["refresh_token"]) == 401
     # In the same second, and not taken for one of those that were ended.
     again = (await auth.post("/api/auth/login", json=credentials)).json()
-    assert (await auth.judge(again["access_token"])).status_code == 200
+    assert await auth.judge(again["access_token"])
 
 
 async def test_registration_can_be_off(

@@ -46,8 +46,9 @@ async def test_new_roles_end_what_was_signed_in_with_the_old(office: Office) -> 
     assert changed.json()["roles"] == ["moderator", "player"]
     assert await office.statuses(before) == {"token": 401, "refresh": 401}
     after = (await office.log_in("alice")).json()
-    verdict = (await office.auth.judge(after["access_token"])).json()
-    assert verdict["roles"] == ["moderator", "player"]
+    verdict = await office.auth.judge(after["access_token"])
+    assert verdict
+    assert verdict.roles == ["moderator", "player"]
 
 
 async def test_nobody_acts_on_themselves(office: Office, database_url: str) -> None:

@@ -99,7 +99,7 @@ async def test_whoever_was_erased_is_let_in_by_nobody(office: Office) -> None:
     await office.delete(user_id, WISH)
 
     assert await office.statuses(tokens) == {"token": 401, "refresh": 401}
-    assert (await office.auth.judge(await office.auth.order_token(user_id))).status_code == 401
+    assert not await office.auth.judge(await office.auth.order_token(user_id))
     login = await office.log_in(LOGIN)
     assert login.status_code == 401
     assert login.json() | {"request_id": ""} == unknown.json() | {"request_id": ""}
@@ -152,4 +152,4 @@ async def test_of_a_user_of_another_issuer_the_words_are_forgotten(
     assert (await office.delete(stranger, WISH)).status_code == 200
 
     assert "zebulon" not in await dump(database_url)
-    assert (await office.auth.judge(await office.auth.order_token(stranger))).status_code == 401
+    assert not await office.auth.judge(await office.auth.order_token(stranger))

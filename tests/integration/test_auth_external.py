@@ -62,17 +62,19 @@ async def test_tokens_of_a_configured_issuer_count(auth: AuthClient) -> None:
     logged_out = await auth.post("/api/auth/logout", headers=headers)
     after = await auth.judge(token)
 
-    assert foreign.json()["roles"] == ["moderator"]
-    assert own.json()["user_id"] == "carol"
-    assert (logged_out.status_code, after.status_code) == (204, 401)
+    assert foreign
+    assert foreign.roles == ["moderator"]
+    assert own
+    assert own.user_id == "carol"
+    assert (logged_out.status_code, after) == (204, None)
 
 
 async def test_a_ban_binds_a_user_whom_the_issuer_goes_on_vouching_for(auth: AuthClient) -> None:
     before = foreign_token()
-    assert (await auth.judge(before)).status_code == 200
+    assert await auth.judge(before)
 
     await Office(auth).post("f3d1c2b4", "ban", {"reason": "bought points"})
 
     for token in (before, foreign_token()):
-        assert (await auth.judge(token)).status_code == 401
-    assert (await auth.judge(foreign_token(sub="somebody-else"))).status_code == 200
+        assert not await auth.judge(token)
+    assert await auth.judge(foreign_token(sub="somebody-else"))

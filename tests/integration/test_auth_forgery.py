@@ -233,25 +233,26 @@ async def test_no_forged_token_is_accepted(forge: Forge) -> None:
         forge.canary = f"http://127.0.0.1:{canary.sockets[0].getsockname()[1]}/keys"
         for name, make in FORGED.items():
             answer = await forge.auth.post(
-                "/internal/verdicts", json={"token": make(forge)}, headers=gateway
+                "/internal/verdicts", json={"tokens": [make(forge)]}, headers=gateway
             )
-            answers[name] = answer.status_code
+            answers[name] = answer.json()["items"]
 
-    assert {name: status for name, status in answers.items() if status != 401} == {}
+    refused = [{"verdict": None, "refusal": "unauthenticated"}]
+    assert {name: said for name, said in answers.items() if said != refused} == {}
     assert visits == 0
 
 
 async def test_the_same_tokens_made_rightly_are_accepted(forge: Forge) -> None:
     """Or the matrix above would prove nothing."""
-    assert (await forge.auth.judge(_header()(forge))).status_code == 200
-    assert (await forge.auth.judge(_claims(aud=[Audience.PUBLIC])(forge))).status_code == 200
-    assert (await forge.auth.judge(_claims(exp=_past(2))(forge))).status_code == 200
+    assert await forge.auth.judge(_header()(forge))
+    assert await forge.auth.judge(_claims(aud=[Audience.PUBLIC])(forge))
+    assert await forge.auth.judge(_claims(exp=_past(2))(forge))
 
 
 async def test_a_token_too_long_to_read_is_refused(forge: Forge) -> None:
     token = _header(kid="k" * 10_000)(forge)
 
-    assert (await forge.auth.judge(token)).status_code == 422
+    assert not await forge.auth.judge(token)
 
 
 async def test_no_internal_token_passes_at_the_public_edge_nor_a_public_one_inside(
@@ -259,9 +260,11 @@ async def test_no_internal_token_passes_at_the_public_edge_nor_a_public_one_insi
 ) -> None:
     service = (await forge.auth.as_service("gateway"))["Authorization"].removeprefix("Bearer ")
     public = await forge.auth.order_token("gateway", roles=["admin"])
-    context = (await forge.auth.judge(public)).json()["context"]
+    verdict = await forge.auth.judge(public)
+    assert verdict
+    context = verdict.context
 
-    at_the_edge = [(await forge.auth.judge(token)).status_code for token in (service, context)]
+    at_the_edge = await forge.auth.judgements([service, context])
     me = [
         (
             await forge.auth.get("/api/auth/me", headers={"Authorization": f"Bearer {token}"})
@@ -272,14 +275,15 @@ async def test_no_internal_token_passes_at_the_public_edge_nor_a_public_one_insi
         (
             await forge.auth.post(
                 "/internal/verdicts",
-                json={"token": public},
+                json={"tokens": [public]},
                 headers={"Authorization": f"Bearer {token}"},
             )
         ).status_code
         for token in (public, context)
     ]
 
-    assert at_the_edge + me + inside == [401] * 6
+    assert {judgement.refusal for judgement in at_the_edge} == {"unauthenticated"}
+    assert me + inside == [401] * 4
 
 
 async def test_the_library_is_new_enough_for_its_advisories() -> None:

@@ -6,11 +6,13 @@ from pydantic import Field
 
 from libs.common.contracts.values import Contract
 
+MAX_QUERY_TOKENS = 64
+
 
 class VerdictQuery(Contract):
-    """A bearer token, to be judged."""
+    """Bearer tokens, each to be judged by itself, whatever the others are."""
 
-    token: str = Field(max_length=8192)
+    tokens: list[str] = Field(max_length=MAX_QUERY_TOKENS)
 
 
 class Verdict(Contract):
@@ -29,6 +31,19 @@ class Verdict(Contract):
     expires_at: datetime
     context: str
     context_expires_at: datetime
+
+
+class Judgement(Contract):
+    """What is to be said of one token: a verdict, or the code of a refusal."""
+
+    verdict: Verdict | None = None
+    refusal: str = Field(default="", description="a code of `libs.common.errors`, or a verdict")
+
+
+class Judgements(Contract):
+    """The answer to a `VerdictQuery`, in its order."""
+
+    items: list[Judgement]
 
 
 class Revocation(Contract):

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
-from libs.common.contracts.identities import Names, RevocationList, Verdict, VerdictQuery
+from libs.common.contracts.identities import Judgements, Names, RevocationList, VerdictQuery
 from libs.common.errors import InvalidRequest
 from libs.common.problems import refusals
 from services.auth.domain.claims import SERVICE_SECONDS
@@ -14,6 +14,7 @@ from services.auth.domain.people import is_user_id
 from services.auth.routes.bodies import AccessOrder, AccessToken, RevocationOrder, ServiceToken
 from services.auth.routes.parts import PartsOf, from_gateway, from_listener, from_operator
 
+VERDICTS_PATH = "/internal/verdicts"
 MAX_NAMES = 100
 MAX_WAIT_SECONDS = 25
 
@@ -50,10 +51,10 @@ async def service_token(client: ClientSecret, request: Request, parts: PartsOf) 
     return ServiceToken(access_token=token, expires_in=SERVICE_SECONDS)
 
 
-@gateway.post("/verdicts")
-async def verdict(query: VerdictQuery, parts: PartsOf) -> Verdict:
-    """Who the token speaks for, or 401."""
-    return await parts.judge(query.token)
+@gateway.post(VERDICTS_PATH.removeprefix(gateway.prefix))
+async def verdicts(query: VerdictQuery, parts: PartsOf) -> Judgements:
+    """Who each token speaks for, or why it is refused, in the order of the query."""
+    return Judgements(items=await parts.judge(query.tokens))
 
 
 @gateway.get("/names")

@@ -1,17 +1,41 @@
 """Revocations, in PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import DateTime, Text, and_, bindparam, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.contracts.identities import Revocation
 from services.auth.domain.claims import REVOCATION_MATTERS
 from services.auth.store.database import Database
 from services.auth.store.tables import BANS, REVOCATION_REVISION, REVOCATIONS, TOMBSTONES
+from services.auth.usecases.verdicts import Caller
+
+_ASKED = (
+    func.unnest(
+        bindparam("user_ids", type_=ARRAY(Text)),
+        bindparam("jtis", type_=ARRAY(Text)),
+        bindparam("issued_at", type_=ARRAY(DateTime(timezone=True))),
+    )
+    .table_valued("user_id", "jti", "issued_at", with_ordinality="place")
+    .render_derived(name="asked")
+)
+_ENDED = select(_ASKED.c.place).where(
+    or_(
+        exists().where(
+            REVOCATIONS.c.user_id == _ASKED.c.user_id,
+            or_(
+                REVOCATIONS.c.jti == _ASKED.c.jti,
+                and_(REVOCATIONS.c.jti == "", REVOCATIONS.c.not_before >= _ASKED.c.issued_at),
+            ),
+        ),
+        exists().where(BANS.c.user_id == _ASKED.c.user_id),
+        exists().where(TOMBSTONES.c.user_id == _ASKED.c.user_id),
+    )
+)
 
 
 class PostgresRevocationStore:
@@ -32,19 +56,17 @@ class PostgresRevocationStore:
         async with self._database.transaction() as connection:
             await revoke(connection, [row])
 
-    async def holds(self, user_id: str, jti: str, issued_at: datetime) -> bool:
-        """Whether such a token was revoked, by itself or with its user's, or its user is barred."""
-        one = REVOCATIONS.c.jti == jti
-        all_until = and_(REVOCATIONS.c.jti == "", REVOCATIONS.c.not_before >= issued_at)
-        question = select(
-            or_(
-                exists().where(REVOCATIONS.c.user_id == user_id, or_(one, all_until)),
-                exists().where(BANS.c.user_id == user_id),
-                exists().where(TOMBSTONES.c.user_id == user_id),
-            )
-        )
+    async def ended(self, callers: Collection[Caller]) -> frozenset[Caller]:
+        """Whose token was revoked, by itself or with all of its user's, or whose user is barred."""
+        asked = list(callers)
+        arrays = {
+            "user_ids": [caller.user_id for caller in asked],
+            "jtis": [caller.jti for caller in asked],
+            "issued_at": [caller.issued_at for caller in asked],
+        }
         async with self._database.reading() as connection:
-            return bool(await connection.scalar(question))
+            places = await connection.scalars(_ENDED, arrays)
+            return frozenset(asked[place - 1] for place in places)
 
     async def revision(self) -> int:
         """A number that is another one after each change."""

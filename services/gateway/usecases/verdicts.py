@@ -3,6 +3,9 @@ Who is calling: bearer tokens judged by auth, remembered for a short while.
 
 Fails closed: without an answer from auth there is no verdict, but those still remembered hold.
 Remembers no refusals, and no verdict past the end of its token or of its user context.
+
+Auth is asked about many tokens at a time. It may have to fetch another issuer's keys first, so a
+token of a kind that auth has not vouched for yet never travels with those that it knows.
 """
 
 import asyncio
@@ -10,21 +13,20 @@ import re
 from datetime import datetime
 from typing import Any, Protocol
 
-from cachetools import TLRUCache
+from cachetools import LRUCache, TLRUCache
 
 from libs.common import metrics
 from libs.common.clock import Clock, system_clock
 from libs.common.contracts.identities import Verdict
-from libs.common.errors import Unauthenticated, Unavailable
+from libs.common.errors import AppError, Unauthenticated, Unavailable
 from libs.common.tasks import spawn
 from libs.common.tokens import MAX_TOKEN_CHARACTERS
 
 MAX_AGE_SECONDS = 30.0
 MAX_VERDICTS = 100_000
 MAX_QUESTIONS = 1000
-# More at once make auth no faster: they would wait there, for connections, and in vain.
-QUESTIONS_AT_ONCE = 16
 PATIENCE_SECONDS = 5.0
+MAX_KINDS = 100
 
 # A context is shown to score and notification after we looked: it must outlive the whole request.
 CONTEXT_MARGIN_SECONDS = 10.0
@@ -35,11 +37,15 @@ _HIT, _MISS, _JOINED, _REFUSED = (
 )
 
 
-class TokenJudge(Protocol):
-    """Auth."""
+Judged = Verdict | Unauthenticated | Unavailable
+"""What auth says of one token."""
 
-    async def judge(self, token: str) -> Verdict:
-        """Raises `Unauthenticated` or `Unavailable`."""
+
+class Questions(Protocol):
+    """Auth, through a lane."""
+
+    def submit(self, item: str) -> asyncio.Future[Judged]:
+        """Ask about a token soon. Raises `Unavailable` when too many wait."""
         ...
 
 
@@ -52,8 +58,16 @@ class Denylist(Protocol):
 class JudgeToken:
     """Turns a bearer token into a verdict, asking auth once however many requests wait for it."""
 
-    def __init__(self, auth: TokenJudge, denylist: Denylist, clock: Clock = system_clock) -> None:
-        self._auth = auth
+    def __init__(
+        self,
+        familiar: Questions,
+        strange: Questions,
+        denylist: Denylist,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._familiar = familiar
+        self._strange = strange
+        self._kinds: LRUCache[str, None] = LRUCache(MAX_KINDS)
         self._denylist = denylist
         self._clock = clock
         self._verdicts: TLRUCache[str, Verdict] = TLRUCache(
@@ -61,7 +75,6 @@ class JudgeToken:
             ttu=lambda _token, verdict, now: now + self._lifetime_seconds(verdict),
             timer=clock.monotonic,
         )
-        self._at_once = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._questions: dict[str, asyncio.Future[Verdict]] = {}
         self._asking: set[asyncio.Task[Any]] = set()
 
@@ -123,17 +136,22 @@ class JudgeToken:
             question.set_exception(error)
             question.exception()  # callers that went away must not turn this into a warning
         else:
+            self._kinds[_kind(token)] = None
             self._verdicts[token] = verdict
             question.set_result(verdict)
         finally:
             del self._questions[token]
 
     async def _judged(self, token: str) -> Verdict:
+        lane = self._familiar if _kind(token) in self._kinds else self._strange
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS), self._at_once:
-                return await self._auth.judge(token)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                judged = await lane.submit(token)
         except TimeoutError:
             raise Unavailable("too many sign-ins are being checked; try again shortly") from None
+        if isinstance(judged, AppError):
+            raise judged
+        return judged
 
     def _lifetime_seconds(self, verdict: Verdict) -> float:
         now = self._clock.now()
@@ -142,3 +160,8 @@ class JudgeToken:
             (verdict.expires_at - now).total_seconds(),
             (verdict.context_expires_at - now).total_seconds() - CONTEXT_MARGIN_SECONDS,
         )
+
+
+def _kind(token: str) -> str:
+    """The header: the same for all tokens of one key."""
+    return token.partition(".")[0]

@@ -1,24 +1,26 @@
 """Judging tokens of our own and of other issuers, by the keys that they publish."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from hypothesis import given
+from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 from pydantic import SecretStr
 
 from libs.common.clock import system_clock
-from libs.common.contracts.identities import Verdict
-from libs.common.errors import Unauthenticated
+from libs.common.contracts.identities import Judgement, Revocation, Verdict
+from libs.common.errors import Unauthenticated, Unavailable, refusal
 from libs.common.tokens import Audience, KeySet, TokenType, Verifier
 from services.auth.credentials.keys import KeyRing, KeySeal
 from services.auth.domain.claims import access_claims, context_claims
 from services.auth.domain.keys import upkeep
-from services.auth.usecases.verdicts import ForeignIssuer, Identify, Judge
+from services.auth.usecases.verdicts import Caller, ForeignIssuer, Identify, Judge
 from tests.fakes_auth import MemoryRevocationStore
 
 OWN_ISSUER = "us"
@@ -64,6 +66,19 @@ def rsa() -> RSAPrivateKey:
     return generate_private_key(65537, 2048)
 
 
+class StoppedClock:
+    """Stands at the moment when it was made, so that equal claims are equal tokens."""
+
+    def __init__(self) -> None:
+        self._now = system_clock.now()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
 class Court:
     """A `Judge` with its own key ring, and the keys of another issuer if there is one."""
 
@@ -80,7 +95,15 @@ class Court:
             audience=Audience.PUBLIC,
             token_type=TokenType.ACCESS,
         )
-        self.judge = Judge(Identify(own, foreign, self.revoked), self.ring.sign, system_clock)
+        identify = Identify(own, foreign, self.revoked)
+        self.judgements = Judge(identify.each, self.ring.sign, StoppedClock())
+
+    async def judge(self, token: str) -> Verdict:
+        """The verdict on one token. Raises what it was refused with."""
+        [judgement] = await self.judgements([token])
+        if judgement.verdict is None:
+            raise refusal(judgement.refusal, "", 0)
+        return judgement.verdict
 
     async def _fetch(self) -> Mapping[str, Any]:
         self.fetches += 1
@@ -198,9 +221,11 @@ async def test_a_foreign_token_means_nothing_without_a_foreign_issuer(rsa: RSAPr
         await Court().judge(foreign_token(rsa, AUTH0, sub="someone", jti="j"))
 
 
-def own_token(court: Court, *, seconds: int = 300, now: datetime | None = None) -> str:
+def own_token(
+    court: Court, *, user_id: str = "alice", seconds: int = 300, now: datetime | None = None
+) -> str:
     claims = access_claims(
-        user_id="alice",
+        user_id=user_id,
         roles=["player"],
         jti="j1",
         session="",
@@ -248,3 +273,106 @@ def test_a_context_lives_for_a_minute_at_most() -> None:
     )
 
     assert claims["exp"] - claims["iat"] == 60
+
+
+class Docket:
+    """Tokens of every kind by name, and a court that knows what was revoked."""
+
+    def __init__(self, rsa: RSAPrivateKey, *, issuer_answers: bool) -> None:
+        foreign = foreign_issuer(rsa, AUTH0, "roles")
+        self.court = Court(foreign if issuer_answers else ForeignIssuer(_deaf(), "roles"))
+        alice = own_token(self.court)
+        header, payload, signature = alice.split(".")
+        self.tokens = {
+            "own": alice,
+            "revoked": own_token(self.court, user_id="bob"),
+            "signed out": own_token(self.court, user_id="carol"),
+            "expired": own_token(self.court, now=datetime(2026, 1, 1, tzinfo=UTC)),
+            "forged": own_token(Court()),
+            "cut": f"{header}.{payload}.{signature[:-4]}",
+            "foreign": foreign_token(rsa, AUTH0, sub="dave", jti="j2"),
+            "foreign, as ours": foreign_token(rsa, AUTH0, sub="u_" + "0" * 32, jti="j3"),
+            "of a stranger": foreign_token(rsa, ENTRA, sub="erin", jti="j4"),
+            "too long": "a" * 9000,
+            "no token": "\0\ud800",
+            "empty": "",
+        }
+        self.court.revoked.put(Revocation(user_id="bob", jti="j1"))
+        self.court.revoked.put(Revocation(user_id="carol", not_before=system_clock.now()))
+
+
+def _deaf() -> Verifier:
+    async def fetch() -> Mapping[str, Any]:
+        raise OSError("no answer")
+
+    return Verifier(KeySet(fetch), issuer="nobody", audience=AUDIENCE, token_type=None)
+
+
+@pytest.fixture(scope="module")
+def dockets(rsa: RSAPrivateKey) -> list[Docket]:
+    return [Docket(rsa, issuer_answers=answers) for answers in (True, False)]
+
+
+NAMES = [
+    "own", "revoked", "signed out", "expired", "forged", "cut", "foreign", "foreign, as ours",
+    "of a stranger", "too long", "no token", "empty",
+]  # fmt: skip
+
+
+@given(names=st.lists(st.sampled_from(NAMES), max_size=20), which=st.integers(0, 1))
+async def test_a_batch_says_what_would_be_said_of_each_alone(
+    dockets: list[Docket], names: list[str], which: int
+) -> None:
+    docket = dockets[which]
+    tokens = [docket.tokens[name] for name in names]
+
+    together = await docket.court.judgements(tokens)
+
+    assert together == [(await docket.court.judgements([token]))[0] for token in tokens]
+
+
+async def test_the_kinds_of_tokens_are_told_apart(dockets: list[Docket]) -> None:
+    """Or all that the property above compares might be refusals."""
+    said = []
+    for docket in dockets:
+        judgements = await docket.court.judgements([docket.tokens[name] for name in NAMES])
+        said.append(dict(zip(NAMES, judgements, strict=True)))
+    answering, deaf = said
+
+    assert sorted(name for name, found in answering.items() if found.verdict) == ["foreign", "own"]
+    assert sorted(name for name, found in deaf.items() if found.verdict) == ["own"]
+    assert {found.refusal for found in answering.values()} == {"", "unauthenticated"}
+    assert {found.refusal for found in deaf.values()} == {"", "unauthenticated", "unavailable"}
+    assert deaf["too long"].refusal == deaf["no token"].refusal == "unauthenticated"
+
+
+async def test_while_the_store_is_silent_only_valid_tokens_have_to_come_again() -> None:
+    court = Court()
+
+    async def ended(callers: Collection[Caller]) -> set[Caller]:
+        raise Unavailable("silent")
+
+    court.revoked.ended = ended  # type: ignore[method-assign]
+
+    found = await court.judgements(["no token", own_token(court)])
+
+    assert [judgement.refusal for judgement in found] == ["unauthenticated", "unavailable"]
+
+
+async def test_a_token_that_breaks_the_judge_spoils_no_other() -> None:
+    class Fragile(Verifier):
+        async def verify(self, token: str) -> Any:
+            raise RuntimeError("a bug")
+
+    court = Court(
+        ForeignIssuer(Fragile(KeySet(_nothing), issuer="", audience="", token_type=None), "")
+    )
+
+    found = await court.judgements(["whatever", own_token(court), "again"])
+
+    assert [judgement.refusal for judgement in found] == ["unavailable", "", "unavailable"]
+    assert isinstance(found[1], Judgement)
+
+
+async def _nothing() -> Mapping[str, Any]:
+    return {"keys": []}

@@ -92,6 +92,51 @@ async def test_a_known_key_waits_for_nobody(clock: ManualClock) -> None:
     assert await slow is None
 
 
+async def test_old_keys_are_good_while_they_are_fetched_again(clock: ManualClock) -> None:
+    issuer = Issuer("a")
+    keys = KeySet(issuer.fetch, clock)
+    await keys.get("a")
+    clock.seconds += REFRESH_SECONDS + 1
+    issuer.open.clear()
+    issuer.published.append("b")
+    async with asyncio.timeout(1):
+        assert await keys.get("a")
+    issuer.open.set()
+    assert await keys.get("b")
+    assert issuer.fetches == 2
+
+
+async def test_who_gives_up_does_not_end_the_fetch_of_others(clock: ManualClock) -> None:
+    issuer = Issuer("a")
+    issuer.open.clear()
+    keys = KeySet(issuer.fetch, clock)
+    first, second = (asyncio.ensure_future(keys.get("a")) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    issuer.open.set()
+    assert await second
+    assert issuer.fetches == 1
+
+
+async def test_those_who_waited_for_a_slow_failure_do_not_wait_for_the_next(
+    clock: ManualClock,
+) -> None:
+    issuer = Issuer()
+    issuer.broken = True
+    issuer.open.clear()
+    keys = KeySet(issuer.fetch, clock)
+    asked = [asyncio.ensure_future(keys.get("a")) for _ in range(10)]
+    await asyncio.sleep(0)
+    clock.seconds += 2
+    issuer.open.set()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {Unavailable}
+    with pytest.raises(Unavailable):
+        await keys.get("a")
+    assert issuer.fetches == 1
+
+
 async def test_unknown_names_cause_no_flood_of_fetches(clock: ManualClock) -> None:
     issuer = Issuer("a")
     keys = KeySet(issuer.fetch, clock)

@@ -10,8 +10,15 @@ from typing import Any
 
 from aiohttp import web
 
-from libs.common.contracts.identities import Revocation, RevocationList, Verdict
-from libs.common.errors import AppError
+from libs.common.contracts.identities import (
+    Judgement,
+    Judgements,
+    Revocation,
+    RevocationList,
+    Verdict,
+)
+from libs.common.errors import Unauthenticated, Unavailable
+from services.gateway.usecases.verdicts import Judged
 
 ETAG = '"3:91"'
 START = datetime(2025, 3, 1, 12, 34, tzinfo=UTC)
@@ -61,20 +68,23 @@ class FakeClock:
 
 
 class FakeJudge:
-    """Auth without HTTP: answers when `open` is set, with a verdict or a refusal."""
+    """Auth without HTTP: answers when `open` is set, `answers` or else `answer` to each token."""
 
-    def __init__(self, answer: Verdict | AppError) -> None:
+    def __init__(self, answer: Judged) -> None:
         self.answer = answer
+        self.answers: dict[str, Judged] = {}
         self.questions: list[str] = []
+        self.batches: list[list[str]] = []
         self.open = asyncio.Event()
         self.open.set()
 
-    async def judge(self, token: str) -> Verdict:
-        self.questions.append(token)
+    async def judge(self, tokens: Sequence[str]) -> list[Judged]:
+        self.batches.append(list(tokens))
+        self.questions.extend(tokens)
         await self.open.wait()
-        if isinstance(self.answer, AppError):
+        if isinstance(self.answer, Unavailable):
             raise self.answer
-        return self.answer
+        return [self.answers.get(token, self.answer) for token in tokens]
 
     async def names(self, user_ids: Sequence[str]) -> dict[str, str]:
         self.questions.extend(user_ids)
@@ -189,10 +199,13 @@ class FakeServices:
 
     async def _judge(self, request: web.Request) -> web.Response:
         await asyncio.sleep(self.delay_seconds)
-        verdict = self.verdicts.get((await request.json())["token"])
-        if verdict is None:
-            return web.json_response({"detail": "which check failed"}, status=401)
-        return web.json_response(text=verdict.model_dump_json())
+        tokens = (await request.json())["tokens"]
+        answer = Judgements(items=[self._judgement(token) for token in tokens])
+        return web.json_response(text=answer.model_dump_json())
+
+    def _judgement(self, token: str) -> Judgement:
+        verdict = self.verdicts.get(token)
+        return Judgement(verdict=verdict, refusal="" if verdict else Unauthenticated.code)
 
     async def _list_revocations(self, request: web.Request) -> web.Response:
         if request.headers["If-None-Match"] == self._revocations.etag:

@@ -1,18 +1,22 @@
 """Judging tokens: once, for a while, never past the end, and closed when auth is away."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 
 import pytest
 
+from libs.common.batching import Lane
 from libs.common.contracts.identities import Revocation, RevocationList
 from libs.common.errors import Unauthenticated, Unavailable
 from libs.common.revocations import Revocations
+from libs.common.tasks import background
 from services.gateway.usecases import verdicts
-from services.gateway.usecases.verdicts import JudgeToken
+from services.gateway.usecases.verdicts import MAX_QUESTIONS, Judged, JudgeToken
 from tests.unit.gateway.fakes import START, FakeClock, FakeJudge, a_verdict, token
 
 ALICE = token("alice")
+MAX_BATCH = 4
 
 
 @pytest.fixture
@@ -31,8 +35,18 @@ def revocations() -> Revocations:
 
 
 @pytest.fixture
-def judge(auth: FakeJudge, revocations: Revocations, clock: FakeClock) -> JudgeToken:
-    return JudgeToken(auth, revocations, clock)
+async def judge(
+    auth: FakeJudge, revocations: Revocations, clock: FakeClock
+) -> AsyncGenerator[JudgeToken]:
+    familiar, strange = (
+        Lane[str, Judged](auth.judge, max_batch=MAX_BATCH, max_waiting=MAX_QUESTIONS)
+        for _ in range(2)
+    )
+    async with (
+        background(familiar.run(), name="familiar"),
+        background(strange.run(), name="strange"),
+    ):
+        yield JudgeToken(familiar, strange, revocations, clock)
 
 
 async def test_a_verdict_is_remembered(judge: JudgeToken, auth: FakeJudge) -> None:
@@ -200,19 +214,70 @@ async def test_a_flood_of_unknown_tokens_is_bounded(
     await asyncio.gather(*waiting)
 
 
-async def test_auth_is_asked_some_questions_at_a_time(
+async def test_what_is_asked_while_auth_thinks_is_asked_together(
+    judge: JudgeToken, auth: FakeJudge
+) -> None:
+    auth.open.clear()
+    tokens = [token(f"user-{number}") for number in range(2 * MAX_BATCH)]
+    auth.answers = {each: a_verdict(each) for each in tokens}
+    asked = [asyncio.ensure_future(judge(tokens[0]))]
+    await asyncio.sleep(0.01)
+    asked += [asyncio.ensure_future(judge(each)) for each in tokens[1:]]
+    await asyncio.sleep(0.01)
+    assert auth.batches == [tokens[:1]]
+    auth.open.set()
+
+    assert [verdict.user_id for verdict in await asyncio.gather(*asked)] == tokens
+    assert sorted(auth.questions) == sorted(tokens)
+    assert [len(batch) for batch in auth.batches] == [1, MAX_BATCH, MAX_BATCH - 1]
+
+
+async def test_each_hears_what_is_said_of_their_own_token(
+    judge: JudgeToken, auth: FakeJudge
+) -> None:
+    auth.open.clear()
+    first = asyncio.ensure_future(judge(token("first")))
+    await asyncio.sleep(0.01)
+    auth.answers = {token("bad"): Unauthenticated("no"), token("later"): Unavailable("no")}
+    names = ("good", "bad", "later", "fine")
+    asked = [asyncio.ensure_future(judge(token(name))) for name in names]
+    await asyncio.sleep(0.01)
+    auth.open.set()
+
+    answers = await asyncio.gather(first, *asked, return_exceptions=True)
+
+    assert len(auth.batches) == 2
+    assert [isinstance(answer, BaseException) for answer in answers] == [
+        False, False, True, True, False,
+    ]  # fmt: skip
+    assert (type(answers[2]), type(answers[3])) == (Unauthenticated, Unavailable)
+
+
+async def test_nobody_waits_for_auth_for_ever(
     judge: JudgeToken, auth: FakeJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hundreds at once, after a restart, would wait for its connections, and in vain."""
     monkeypatch.setattr(verdicts, "PATIENCE_SECONDS", 0.05)
     auth.open.clear()
-    tokens = [token(f"user-{number}") for number in range(verdicts.QUESTIONS_AT_ONCE + 1)]
-    asked = [asyncio.ensure_future(judge(each)) for each in tokens]
-    await asyncio.sleep(0.01)
-    assert auth.questions == tokens[:-1]
+    asked = [judge(token(f"user-{number}")) for number in range(MAX_BATCH + 1)]
 
-    assert {type(answer) for answer in await asyncio.gather(*asked, return_exceptions=True)} == {
-        Unavailable
-    }
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert {type(answer) for answer in answers} == {Unavailable}
     auth.open.set()
-    assert await judge(tokens[-1])
+    assert await judge(ALICE)
+
+
+async def test_who_is_of_a_known_kind_does_not_wait_with_strangers(
+    judge: JudgeToken, auth: FakeJudge
+) -> None:
+    """Auth may be fetching another issuer's keys, which may not answer."""
+    await judge(ALICE)
+    auth.open.clear()
+    stranger = asyncio.ensure_future(judge("elsewhere.bob.signature"))
+    await asyncio.sleep(0.01)
+    known = asyncio.ensure_future(judge(token("carol")))
+    await asyncio.sleep(0.01)
+
+    assert auth.batches[1:] == [["elsewhere.bob.signature"], [token("carol")]]
+    auth.open.set()
+    await asyncio.gather(stranger, known)
