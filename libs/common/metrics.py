@@ -103,6 +103,10 @@ FRESHNESS_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10, 60),
 )
 FANOUT_SECONDS = Histogram("notification_fanout_duration_seconds", "One fan-out", buckets=_FAST)
+FANOUT_WINDOW_SECONDS = Gauge(
+    "notification_fanout_window_seconds",
+    "From the beginning of a fan-out to the next, so that fan-outs take half of the CPU at most",
+)
 
 
 def page() -> str:

@@ -88,6 +88,8 @@ class BoardConsumer:
         events = [event for message in messages if (event := self._read(message)) is not None]
         if events:
             await self._hub.publish(Snapshot.of(max(events, key=lambda event: event.position)))
+            # What comes meanwhile is read then, and only the newest of it published.
+            await self._hub.rest()
 
     def _read(self, message: Message) -> LeaderboardUpdated | None:
         again = self._last.get(message.partition) == message.offset

@@ -6,11 +6,11 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 from secrets import token_hex
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from libs.common.contracts import streams
 from libs.common.contracts.boards import LeaderboardUpdated
@@ -19,6 +19,10 @@ from libs.common.errors import InvalidRequest
 
 ADDRESS_HASH_CHARACTERS = 32
 IPV6_PREFIX_BITS = 64
+
+MAX_SHARE = 0.5
+MAX_WINDOW_SECONDS = 1.0
+SMOOTHING = 0.2
 
 _POSITION = re.compile(r"^([0-9]{1,18}):([0-9]{1,18})$")
 
@@ -105,6 +109,30 @@ class Snapshot:
             encode(frame, position),
             event.accepted_at if news else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a frame costs, so that fan-outs leave the process time for all else."""
+
+    seconds_each: float = 0.0
+    """CPU seconds for a client, smoothed over fan-outs; 0 before the first."""
+
+    def after(self, clients: int, cpu_seconds: float) -> Self:
+        """The pace once a fan-out to so many clients has cost so much."""
+        if not clients:
+            return self
+        each = cpu_seconds / clients
+        known = self.seconds_each or each
+        return replace(self, seconds_each=known + SMOOTHING * (each - known))
+
+    def window_seconds(self, clients: int) -> float:
+        """
+        From the beginning of a fan-out to the next: publishing takes half of the process at most.
+
+        But nobody waits for more than 1 s, however many watch.
+        """
+        return min(clients * self.seconds_each / MAX_SHARE, MAX_WINDOW_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

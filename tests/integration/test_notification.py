@@ -130,8 +130,9 @@ async def test_a_client_that_stays_stalled_is_dropped(start: Start, board: Board
     service = await start(STALL_SECONDS="1")
     async with connect(service.ws(), sock=a_slow_socket(service)) as client:
         client.transport.pause_reading()
-        for _ in range(200):
-            await board.publish()
+        async with asyncio.timeout(20):
+            while await metric(service, 'notification_frames_total{result="conflated"}') == 0:
+                await board.publish()
         assert await metric(service, 'notification_connections{transport="websocket"}') == 1
         async with asyncio.timeout(20):
             while await metric(service, 'notification_connections{transport="websocket"}') > 0:

@@ -169,7 +169,10 @@ async def notification(process: Process) -> AsyncGenerator[NotificationParts]:
         sessions = MemorySessions(limits, clock, ttl_seconds=SESSION_TTL_SECONDS)
         opening: Lane[Session, Over] = Lane(sessions.open, max_batch=MANY, max_waiting=MANY)
         await stack.enter_async_context(background(opening.run(), name="opening"))
-        hub = process.world.build.hub(process.clock, stall_seconds=STALL_SECONDS)
+        # What frames cost is not the world's: the same seed must give the same trace.
+        hub = process.world.build.hub(
+            process.clock, stall_seconds=STALL_SECONDS, cpu_seconds=process.clock.monotonic
+        )
         streams = Streams(
             hub,
             nothing,

@@ -46,7 +46,11 @@ class Snapshot(Contract):
 
 
 class Heartbeat(Contract):
-    """The stream lives, and this is the newest position; another one means: reconnect."""
+    """
+    The stream lives, and this is the newest position; another one means: reconnect.
+
+    Every 5 s, but not within 2.5 s after a snapshot: so nothing for 7.5 s at most.
+    """
 
     type: Literal["heartbeat"] = "heartbeat"
     epoch: int = Field(ge=1, examples=[3])

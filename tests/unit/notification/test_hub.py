@@ -9,8 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.contracts.streams import CloseCode
+from libs.common.tasks import background
 from services.notification.domain import Position, Variant
-from services.notification.hub import SLICE, SOURCE_SILENCE_SECONDS, Hub
+from services.notification.hub import (
+    FRESH_SECONDS,
+    HEARTBEAT_SECONDS,
+    SLICE,
+    SLOTS,
+    SOURCE_SILENCE_SECONDS,
+    TICK_SECONDS,
+    Hub,
+)
 from tests.notification_fakes import FakeClient, ManualClock, a_snapshot
 
 STALL_SECONDS = 30.0
@@ -23,7 +32,7 @@ Steps = st.lists(
         st.tuples(st.just("resume"), st.integers(0, 3)),
         st.tuples(st.just("join"), st.one_of(st.none(), Positions)),
         st.tuples(st.just("leave"), st.integers(0, 3)),
-        st.tuples(st.just("pulse"), st.none()),
+        st.tuples(st.just("tick"), st.none()),
     ),
     max_size=40,
 )
@@ -42,6 +51,12 @@ def hub(clock: ManualClock) -> Hub:
 def join(hub: Hub, client: FakeClient, since: tuple[int, int] = (-1, -1)) -> FakeClient:
     hub.join(client, Position(*since))
     return client
+
+
+async def turn_wheel(hub: Hub) -> None:
+    """Once around, so that everyone is served."""
+    for _ in range(SLOTS):
+        await hub.tick()
 
 
 def positions(client: FakeClient, *kinds: str) -> list[tuple[int, int]]:
@@ -68,8 +83,8 @@ async def play(steps: list[tuple[str, Any]]) -> None:
             client = FakeClient(Variant(len(clients) % 2))
             began[client] = value or (-1, -1)
             clients.append(join(hub, client, began[client]))
-        elif step == "pulse":
-            await hub.pulse()
+        elif step == "tick":
+            await hub.tick()
         elif value < len(clients):
             turn(hub, clients[value], step)
         await asyncio.sleep(0)
@@ -156,30 +171,114 @@ async def test_heartbeats_tell_the_position_while_the_source_lives(
 ) -> None:
     client = join(hub, FakeClient())
     hub.heard()
-    await hub.pulse()
+    await turn_wheel(hub)
     assert client.taken == []  # nothing is known yet
     await hub.publish(a_snapshot(1, 7))
-    await hub.pulse()
+    clock.seconds += FRESH_SECONDS
+    await turn_wheel(hub)
     assert client.messages()[1:] == [{"type": "heartbeat", "epoch": 1, "rev": 7}]
     clock.seconds += SOURCE_SILENCE_SECONDS
-    await hub.pulse()
+    await turn_wheel(hub)
     assert len(client.taken) == 2
     hub.heard()
-    await hub.pulse()
+    await turn_wheel(hub)
     assert len(client.taken) == 3
+
+
+async def test_heartbeats_go_to_as_many_at_each_tick(hub: Hub, clock: ManualClock) -> None:
+    hub.heard()
+    await hub.publish(a_snapshot(1, 7))
+    clock.seconds += FRESH_SECONDS
+    clients = [join(hub, FakeClient(), (1, 7)) for _ in range(3 * SLOTS)]
+    served = []
+    for _ in range(2 * SLOTS):
+        before = sum(len(positions(client, "heartbeat")) for client in clients)
+        await hub.tick()
+        served.append(sum(len(positions(client, "heartbeat")) for client in clients) - before)
+    assert served == [3] * (2 * SLOTS)
+    assert {len(positions(client, "heartbeat")) for client in clients} == {2}
+
+
+async def test_whoever_left_hears_nothing_more(hub: Hub, clock: ManualClock) -> None:
+    hub.heard()
+    await hub.publish(a_snapshot(1, 7))
+    clock.seconds += FRESH_SECONDS
+    client = join(hub, FakeClient(), (1, 7))
+    hub.leave(client)
+    hub.leave(client)
+    await turn_wheel(hub)
+    assert positions(client, "heartbeat") == []
+
+
+async def test_who_was_just_given_a_snapshot_needs_no_heartbeat(
+    hub: Hub, clock: ManualClock
+) -> None:
+    hub.heard()
+    served, ahead = join(hub, FakeClient()), join(hub, FakeClient(), (1, 9))
+    slow = join(hub, FakeClient())
+    slow.writable = False
+    await hub.publish(a_snapshot(1, 7))
+    slow.writable = True  # drained, and the hub has not heard of it yet
+    await turn_wheel(hub)
+    assert [len(client.taken) for client in (served, slow)] == [1, 1]
+    assert positions(ahead, "heartbeat") == [(1, 7)]
+    clock.seconds += FRESH_SECONDS
+    await turn_wheel(hub)
+    assert [len(positions(client, "heartbeat")) for client in (served, slow, ahead)] == [1, 1, 2]
+
+
+@given(st.lists(st.floats(0, HEARTBEAT_SECONDS), max_size=20))
+@settings(max_examples=30, deadline=None)
+def test_nobody_hears_nothing_for_longer_than_promised(pauses: list[float]) -> None:
+    """However snapshots come: a page calls 12 s of silence stale."""
+    asyncio.run(listen(pauses))
+
+
+async def listen(pauses: list[float]) -> None:
+    clock = ManualClock()
+    hub = Hub(clock, stall_seconds=STALL_SECONDS)
+    await hub.publish(a_snapshot(1, 0))
+    clients = [join(hub, FakeClient()) for _ in range(SLOTS)]
+    heard_at = dict.fromkeys(clients, 0.0)
+    due = [sum(pauses[: n + 1]) for n in range(len(pauses))]
+    for turn in range(round((sum(pauses) + 2 * HEARTBEAT_SECONDS) / TICK_SECONDS)):
+        clock.seconds = turn * TICK_SECONDS
+        hub.heard()
+        if due and due[0] <= clock.seconds:
+            due.pop(0)
+            await hub.publish(a_snapshot(1, turn))
+        await hub.tick()
+        for client in clients:
+            if client.taken:
+                heard_at[client] = clock.seconds
+                client.taken.clear()
+            assert clock.seconds - heard_at[client] < HEARTBEAT_SECONDS + FRESH_SECONDS
+
+
+async def test_the_wheel_turns_by_the_clock(hub: Hub) -> None:
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        ticks += 1
+
+    hub.tick = tick  # type: ignore[method-assign]
+    async with background(hub.beat(), name="beat"):
+        await asyncio.sleep(5.5 * TICK_SECONDS)
+    assert 1 <= ticks <= 6
 
 
 async def test_a_client_that_takes_nothing_for_long_is_closed(hub: Hub, clock: ManualClock) -> None:
     stalled, slow = join(hub, FakeClient()), join(hub, FakeClient())
     stalled.writable = slow.writable = False
-    await hub.pulse()
+    await turn_wheel(hub)
     clock.seconds += STALL_SECONDS - 1
     slow.writable = True
     hub.drained(slow)
     slow.writable = False
-    await hub.pulse()
+    await turn_wheel(hub)
     clock.seconds += 1
-    await hub.pulse()
+    await turn_wheel(hub)
     assert stalled.closed is CloseCode.STALLED
     assert slow.closed is None
 
