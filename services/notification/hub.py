@@ -112,8 +112,10 @@ class Hub:
         spent = 0.0
         for clients in _slices(self._clients):
             before = self._cpu_seconds()
-            _SENT.inc(sum(map(self._offer, clients)))
-            _CONFLATED.inc(sum(client.sent < snapshot.position for client in clients))
+            sent = sum(map(self._offer, clients))
+            _SENT.inc(sent)
+            if sent < len(clients):
+                _CONFLATED.inc(sum(client.sent < snapshot.position for client in clients))
             spent += self._cpu_seconds() - before
             await asyncio.sleep(0)
         self._pace = self._pace.after(count, spent)
