@@ -202,6 +202,8 @@ def _service(
             *("--host", HOST, "--port", str(port), "--no-access-log", "--log-level", "warning"),
             *("--http", "libs.common.server:BoundedHttp"),
             *("--ws-max-size", "4096", "--ws-per-message-deflate", "false"),
+            # Of all who come back at once, Linux lets so many wait; others try again in seconds.
+            *("--backlog", "4096"),
         ),
         directory=REPOSITORY,
         environment={**inherited(), "PYTHONUNBUFFERED": "1", **environment},

@@ -233,7 +233,7 @@ def test_the_image_runs_uvicorn_as_the_local_stack_does() -> None:
     local = (DEPLOY.parent / "libs" / "devstack" / "stack.py").read_text("utf-8")
 
     assert set(given) <= options
-    for option in ("http", "ws-max-size", "ws-per-message-deflate", "log-level"):
+    for option in ("http", "ws-max-size", "ws-per-message-deflate", "backlog", "log-level"):
         assert f'"--{option}", "{given[option.upper().replace("-", "_")]}"' in local
 
 
