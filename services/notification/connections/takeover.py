@@ -10,9 +10,8 @@ import socket
 from random import randrange
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from libs.common.openapi import ServiceApi
 from services.notification.connections.sse import EventStream
 from services.notification.connections.stream import Stream, Watcher
 from services.notification.connections.websocket import WebSocketStream
@@ -36,12 +35,15 @@ _SOCKET_OPTIONS = {
 }
 
 
-class StreamApp(ServiceApi):
+class Reachable:
     """An application whose routes can reach the connection that they answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[_ENDPOINT] = getattr(send, "__self__", None)
-        await super().__call__(scope, receive, send)
+        await self._app(scope, receive, send)
         if getattr(scope[_ENDPOINT], "initial_response", None) is not None:
             # A refused upgrade is complete as well; uvicorn would log an error for each.
             scope[_ENDPOINT].handshake_complete = True

@@ -21,22 +21,20 @@ from services.notification.routes.parts import Parts, PartsOf
 from services.notification.usecases.ports import Session
 from services.notification.usecases.streams import Streams
 
+PATH = "/api/stream"
 SEEN_PATTERN = r"^([0-9]{1,18}:[0-9]{1,18})?$"
 TICKET_PATTERN = r"^([A-Za-z0-9_-]{22})?$"
 
 public = APIRouter(tags=["streams"])
 
 
-@public.websocket("/api/stream")
+@public.websocket(PATH)
 async def stream(websocket: WebSocket, parts: PartsOf, since: str = "", ticket: str = "") -> None:
     """The board over WebSocket; with a ticket, the own rank as well."""
-    _arrive(websocket, parts)
+    arrive(websocket, parts)
     seen = Position.parse(since)
-    session = await _admit(websocket, parts, ticket, "websocket")
-    with _abandoned_on_error(parts.streams, session):
-        await websocket.accept()
-        client = parts.connections.open_websocket(websocket.scope, parts.streams)
-        parts.streams.begin(session, client, seen)
+    session = await admit(websocket, parts, ticket, "websocket")
+    await begin(websocket, parts, session, seen)
 
 
 @public.get(
@@ -59,9 +57,9 @@ async def stream_events(
     ] = "",
 ) -> Response:
     """The board as server-sent events; with a ticket, the own rank as well."""
-    _arrive(request, parts)
+    arrive(request, parts)
     seen = Position.parse(last_event_id or since)
-    session = await _admit(request, parts, ticket, "sse")
+    session = await admit(request, parts, ticket, "sse")
     return EventStreamResponse(parts, session, seen, origin=request.headers.get("origin"))
 
 
@@ -94,6 +92,14 @@ class EventStreamResponse(Response):
             streams.begin(self._session, client, self._seen)
 
 
+async def begin(websocket: WebSocket, parts: Parts, session: Session, seen: Position) -> None:
+    """Accept a WebSocket that was let in, and serve it for the rest of its life."""
+    with _abandoned_on_error(parts.streams, session):
+        await websocket.accept()
+        client = parts.connections.open_websocket(websocket.scope, parts.streams)
+        parts.streams.begin(session, client, seen)
+
+
 @contextmanager
 def _abandoned_on_error(streams: Streams, session: Session) -> Generator[None, None, None]:
     """Give the session up if its stream does not begin; a client that went away is no error."""
@@ -106,7 +112,7 @@ def _abandoned_on_error(streams: Streams, session: Session) -> Generator[None, N
         raise
 
 
-def _arrive(connection: HTTPConnection, parts: Parts) -> None:
+def arrive(connection: HTTPConnection, parts: Parts) -> None:
     """What every stream begins with. Raises `Forbidden` for a page that is not ours."""
     # uvicorn logs the query of a request that it answers; a ticket must not get there.
     connection.scope["query_string"] = b""
@@ -117,7 +123,8 @@ def _arrive(connection: HTTPConnection, parts: Parts) -> None:
         raise Forbidden("this origin may not open streams")
 
 
-async def _admit(connection: HTTPConnection, parts: Parts, ticket: str, transport: str) -> Session:
+async def admit(connection: HTTPConnection, parts: Parts, ticket: str, transport: str) -> Session:
+    """Let a stream in. Raises what `Streams.admit` does."""
     host = connection.client.host if connection.client else ""
     return await parts.streams.admit(
         address=hide_address(host, parts.address_secret),
