@@ -17,10 +17,10 @@ RUNTIME := $(call stamp,runtime,requirements.lock)
 DEV := $(call stamp,dev,requirements-dev.lock)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults bench up down clean lock
+.PHONY: help run test check faults bench bench-quick up down clean lock
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(RUNTIME) ## Start everything on this machine; ARGS="--no-demo" and the like are handed on
 	@exec $(BIN)/live-scoreboard up $(ARGS)
@@ -42,9 +42,11 @@ test: $(DEV) ## Everything that `check` does, and all tests
 faults: $(DEV) ## The proof: kills, network faults, data loss, simulation … (hours; `python -m tests.faults` lists them)
 	$(BIN)/python -m tests.faults all $(ARGS)
 
-bench: $(DEV) ## The product beside two ports of it: what an increment and a delivery cost
-	$(BIN)/python -m bench increments $(ARGS)
-	$(BIN)/python -m bench deliveries
+bench: $(DEV) ## The product beside two ports of it, targets and a picture in bench-results/ (15 minutes)
+	@exec $(BIN)/python -m bench $(ARGS) all
+
+bench-quick: $(DEV) ## The same, roughly (3 minutes); ARGS="--only ours" and the like are handed on
+	@exec $(BIN)/python -m bench $(ARGS) all --quick
 
 up: deploy/.env ## Start the deployment in Docker
 	$(COMPOSE) up --build --detach --wait

@@ -19,10 +19,14 @@ class Target:
     post_url: str
     board_url: str
     websocket_url: str
+    """Empty where there are none."""
     events_url: str | None = None
     """Server-Sent Events; None where there are none."""
     pids: Mapping[str, int] = field(default_factory=dict)
-    """Every process, servers included, by name; empty where they are not known."""
+    """
+    Every process, servers included, by name; empty where they are not known. `gateway` takes the
+    posts, `notification` holds the streams.
+    """
     inside: Mapping[str, str] = field(default_factory=dict, repr=False)
     """URLs and secrets that only the contender itself needs again."""
 
@@ -37,6 +41,13 @@ class Sums:
     """Points of all users in PostgreSQL."""
     board: int
     """Points of all users in Redis."""
+
+
+class DoesNotCount(Exception):
+    """
+    A run that is worth nothing, and why: what was sent, ledger and board are not equal, something
+    was refused, or the contender has not what the workload needs.
+    """
 
 
 class Contender(Protocol):

@@ -6,16 +6,20 @@ import os
 import sys
 import tempfile
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from signal import Signals
 
-from bench.load.crowd import Watched
+from bench.contender import DoesNotCount
+from bench.load import orders
+from bench.load.crowd import PROBES, Watched
 from bench.load.posted import Posted
+from bench.load.screen import Shown
 
-START_AND_STOP_SECONDS = 60.0
+START_AND_STOP_SECONDS = 90.0
 
 
-class GeneratorFailed(Exception):
+class GeneratorFailed(DoesNotCount):
     """It printed no figures; the text says what it printed instead."""
 
 
@@ -30,11 +34,9 @@ async def post(
     seed: int = 1,
 ) -> Posted:
     """Post for some seconds, at `rate` a second or (0) in a closed loop. `on`: its cores."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(dict(tokens), file)
-        file.flush()
+    with _kept(tokens) as file:
         printed = await _run(
-            *("posts", "--url", url, "--tokens", file.name, "--json"),
+            *("posts", "--url", url, "--tokens", file, "--json"),
             *("--connections", str(connections), "--seconds", str(seconds)),
             *("--rate", str(rate), "--seed", str(seed)),
             on=on,
@@ -43,40 +45,100 @@ async def post(
     return Posted.model_validate_json(printed)
 
 
+async def screen(
+    url: str,
+    stream: str,
+    tokens: Mapping[str, str],
+    *,
+    rate: float,
+    seconds: float,
+    on: Collection[int],
+    beside: float = 0.0,
+    leaders: int = 1,
+    watchers: int = PROBES,
+    connections: int = 16,
+) -> Shown:
+    """As `bench.load.screen.on_screen`, with these watchers as probes. `on`: its cores."""
+    with _kept(tokens) as file:
+        printed = await _run(
+            *("screen", "--url", url, "--stream", stream, "--tokens", file, "--json"),
+            *("--rate", str(rate), "--beside", str(beside), "--leaders", str(leaders)),
+            *("--watchers", str(watchers), "--connections", str(connections)),
+            *("--seconds", str(seconds)),
+            on=on,
+            seconds=seconds,
+        )
+    return Shown.model_validate_json(printed)
+
+
 class Watching:
-    """Watchers in a process of their own: as they were when all had a board, and at the end."""
+    """Watchers in a process of their own; `first` is how they were when all had a board."""
 
     first: Watched
-    last: Watched
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    async def now(self) -> Watched:
+        """What they have seen until now."""
+        return await self._ordered(orders.SHOW)
+
+    async def cut(self, seconds: float) -> Watched:
+        """Cut all off at once; how they are when all have come back. Raises `GeneratorFailed`."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._ordered(orders.CUT)
+        except TimeoutError as error:
+            raise GeneratorFailed(f"not all were back after {seconds:g} s") from error
+
+    async def read(self) -> Watched:
+        """The next line. Raises `GeneratorFailed`."""
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            assert self._process.stderr is not None
+            raise GeneratorFailed(_end_of(await self._process.stderr.read()))
+        return Watched.model_validate_json(line)
+
+    async def _ordered(self, order: Signals) -> Watched:
+        self._process.send_signal(order)
+        return await self.read()
 
 
 @asynccontextmanager
 async def watch(
-    url: str, *, count: int, seconds: float, on: Collection[int]
+    url: str,
+    *,
+    count: int,
+    seconds: float,
+    on: Collection[int],
+    probes: int = PROBES,
+    stuck: int = 0,
 ) -> AsyncGenerator[Watching, None]:
     """So many watchers while the block runs, at most for so long. `on`: their cores."""
     process = await _start(
-        "watch", "--url", url, "--count", str(count), "--json", "--seconds", str(seconds), on=on
+        *("watch", "--url", url, "--count", str(count), "--json", "--seconds", str(seconds)),
+        *("--probes", str(probes), "--stuck", str(stuck)),
+        on=on,
     )
-    crowd = Watching()
+    crowd = Watching(process)
     try:
         async with asyncio.timeout(seconds + START_AND_STOP_SECONDS):
-            crowd.first = await _watched(process)
+            crowd.first = await crowd.read()
             yield crowd
             process.terminate()
-            crowd.last = await _watched(process)
-            await process.wait()
+            await process.communicate()
     finally:
         await _end(process)
 
 
-async def _watched(process: Process) -> Watched:
-    assert process.stdout is not None
-    line = await process.stdout.readline()
-    if not line:
-        assert process.stderr is not None
-        raise GeneratorFailed((await process.stderr.read()).decode(errors="replace")[-1000:])
-    return Watched.model_validate_json(line)
+@contextmanager
+def _kept(tokens: Mapping[str, str]) -> Generator[str]:
+    """The name of a file with these tokens."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(dict(tokens), file)
+        file.flush()
+        yield file.name
 
 
 async def _start(*arguments: str, on: Collection[int]) -> Process:
@@ -103,5 +165,9 @@ async def _run(*arguments: str, on: Collection[int], seconds: float) -> bytes:
     finally:
         await _end(process)
     if process.returncode:
-        raise GeneratorFailed(errors.decode(errors="replace")[-1000:])
+        raise GeneratorFailed(_end_of(errors))
     return printed
+
+
+def _end_of(errors: bytes) -> str:
+    return errors.decode(errors="replace")[-1000:]

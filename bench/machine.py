@@ -1,11 +1,13 @@
 """The machine that is measured on: whose core is whose, and what else took time (Linux)."""
 
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from bench import cpu
 
@@ -49,3 +51,15 @@ def sync_microseconds(folder: str | None = None) -> float:
             file.flush()
             os.fdatasync(file.fileno())
         return (time.perf_counter() - started) / SYNCS * 1e6
+
+
+def description() -> dict[str, Any]:
+    """What the figures of a campaign hold for."""
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    models = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
+    return {
+        "cores": cores(),
+        "processor": sorted(models),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }

@@ -1,1 +1,1 @@
-"""The least that a machine can spend: C programs that do nothing but the sends."""
+"""The least that a machine can spend: programs that do nothing but the sends, or the SQL."""

@@ -5,11 +5,10 @@ Each prints one table, or with --json the same in full on stdout. TOKENS is a fi
 object: user id to access token.
 """
 
-import asyncio
 import json
-import signal
 import sys
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,15 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.load import against_wrk as comparison
+from bench.load import orders, tables
 from bench.load import posts as loops
-from bench.load import tables
 from bench.load.crowd import LOCAL_HOST, MAX_WATCHERS, PROBES, Crowd, Watched, watching
 from bench.load.files import TooFewFiles
 from bench.load.posted import Posted
 from bench.load.requests import Mix
 from bench.load.screen import Shown, on_screen
-
-FIRST_FRAME_SECONDS = 60.0
 
 commands = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 console = Console()
@@ -77,18 +74,21 @@ def watch(
     """
     Hold watchers until the time is over, or until SIGTERM.
 
-    With --json there are two lines: once all have a first frame, and at the end.
+    With --json there is a line when all have a first frame, one at each SIGUSR1, and one at the
+    end. SIGUSR2 cuts all off at once, and there is a line when all are back.
     """
 
     async def run() -> Watched:
         async with watching(
             url, count, probes=probes, slow=slow, stuck=stuck, sources=source
         ) as crowd:
-            await crowd.until_current(FIRST_FRAME_SECONDS)
-            if as_json:
-                print(crowd.watched().model_dump_json(), flush=True)
-            await _told_to_stop(seconds)
+            await crowd.until_current(orders.FIRST_FRAME_SECONDS)
+            await orders.obey(crowd, seconds, partial(report, crowd))
             return crowd.watched()
+
+    def report(crowd: Crowd) -> None:
+        if as_json:
+            print(crowd.watched().model_dump_json(), flush=True)
 
     watched = uvloop.run(run())
     _show(watched, tables.watched(url, watched), as_json=as_json)
@@ -142,18 +142,6 @@ def against_wrk(
         console.print(f"Skipped: {error}")
         return
     console.print(comparison.table(done))
-
-
-async def _told_to_stop(seconds: float) -> None:
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    try:
-        async with asyncio.timeout(seconds):
-            await told.wait()
-    except TimeoutError:
-        pass
 
 
 def _users(tokens: Path) -> dict[str, str]:

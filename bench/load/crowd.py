@@ -13,6 +13,8 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from itertools import cycle
+from operator import itemgetter
 
 from pydantic import BaseModel
 
@@ -26,6 +28,11 @@ MAX_WATCHERS = 20_000
 PROBES = 200
 CONNECT_AT_ONCE = 64
 CONNECT_SECONDS = 120.0
+RETURN_TRIES = 10
+# As the product's pages (services/gateway/web): a random wait up to these, and then patience.
+BACKOFF_BASE_SECONDS = 0.5
+BACKOFF_CAP_SECONDS = 15.0
+DEAD_AFTER_SECONDS = 15.0
 LEAVE_SECONDS = 10.0
 POLL_SECONDS = 0.02
 SMALL_BUFFER_BYTES = 4096
@@ -37,8 +44,15 @@ _IP_BIND_ADDRESS_NO_PORT = 24
 
 
 class Watched(BaseModel):
-    """What a crowd has seen until now."""
+    """
+    What a crowd has seen until now, those of its watchers that are there.
 
+    `probes_alike` have the board that was seen last. `return_seconds` is how long it took after the
+    last cut until everybody had a board again, `refused` how many tries to connect were in vain.
+    `cpu_seconds` are those of the crowd's process.
+    """
+
+    cpu_seconds: float
     watchers: int
     connect_seconds: float
     connects_per_second: float
@@ -49,7 +63,10 @@ class Watched(BaseModel):
     probes: int
     position: tuple[int, int] | None
     probes_at_position: int
+    probes_alike: int
     ended: dict[str, int]
+    refused: dict[str, int]
+    return_seconds: float
 
 
 class Crowd:
@@ -59,22 +76,25 @@ class Crowd:
     Probes read every board with its time; slow and stuck ones are never among them.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, sources: Sequence[str] = (LOCAL_HOST,)) -> None:
         self._url = url
+        self._sources = cycle(sources)
         self._leaving = False
         self._present: set[Watcher] = set()
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         self.watchers: list[Watcher] = []
         self.probes: list[Probe] = []
         self.connect_seconds = 0.0
+        self.return_seconds = 0.0
         self.ended: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
 
     def arrived(self, watcher: Watcher) -> None:
         self._present.add(watcher)
 
     def left(self, watcher: Watcher, reason: str) -> None:
         self._present.discard(watcher)
-        if not self._leaving:
+        if watcher.began and not self._leaving:
             self.ended[reason] += 1
 
     @property
@@ -90,9 +110,12 @@ class Crowd:
 
     def watched(self) -> Watched:
         seen = [watcher.frames for watcher in self.watchers]
-        last = [probe.boards[-1].position for probe in self.probes if probe.boards]
+        boards = [(probe.times[-1], probe.boards[-1]) for probe in self.probes if probe.boards]
+        last = [board.position for _, board in boards]
         position = max((place for place in last if place is not None), default=None)
+        _, newest = max(boards, key=itemgetter(0), default=(0, None))
         return Watched(
+            cpu_seconds=time.process_time(),
             watchers=len(seen),
             connect_seconds=self.connect_seconds,
             connects_per_second=len(seen) / max(self.connect_seconds, 1e-9),
@@ -103,7 +126,10 @@ class Crowd:
             probes=len(self.probes),
             position=position,
             probes_at_position=last.count(position) if position is not None else 0,
+            probes_alike=sum(board == newest for _, board in boards),
             ended=dict(self.ended),
+            refused=dict(self.refused),
+            return_seconds=self.return_seconds,
         )
 
     async def until_current(self, seconds: float) -> float:
@@ -114,28 +140,21 @@ class Crowd:
                 await asyncio.sleep(POLL_SECONDS)
         return time.monotonic() - began
 
-    async def enter(self, roles: Sequence[Role], sources: Sequence[str]) -> None:
+    async def enter(self, roles: Sequence[Role]) -> None:
         """Connect one watcher for each role. Raises `ConnectionError`."""
         began = time.monotonic()
-        waiting = list(enumerate(roles))
-        refused: Counter[str] = Counter()
+        waiting = list(roles)
 
         async def connect() -> None:
             while waiting:
-                number, role = waiting.pop()
-                try:
-                    await self._connect(role, sources[number % len(sources)])
-                except (OSError, ValueError) as error:
-                    refused[str(error)] += 1
+                await self._tried(waiting.pop())
 
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await asyncio.gather(*(connect() for _ in range(CONNECT_AT_ONCE)))
         except TimeoutError:
-            refused[f"after {CONNECT_SECONDS:.0f} s"] += len(roles) - len(self.watchers)
-        if refused:
-            got = f"{len(self.watchers)} of {len(roles)} watchers"
-            raise ConnectionError(f"{got} of {self._url}: {dict(refused)}")
+            self.refused[f"after {CONNECT_SECONDS:.0f} s"] += len(roles) - len(self.watchers)
+        self._require(len(roles))
         self.connect_seconds = time.monotonic() - began
 
     async def leave(self) -> None:
@@ -146,6 +165,45 @@ class Crowd:
         async with asyncio.timeout(LEAVE_SECONDS):
             while self._present:
                 await asyncio.sleep(POLL_SECONDS)
+        self._leaving = False
+
+    async def cut(self, seconds: float) -> None:
+        """
+        Cut all off in the same moment; each comes back by itself, as our own pages do.
+
+        Done when everybody has a board again. Raises `ConnectionError`, `TimeoutError`.
+        """
+        began = time.monotonic()
+        roles = [watcher.role for watcher in self.watchers]
+        await self.leave()
+        self.watchers, self.probes = [], []
+        async with asyncio.timeout(seconds):
+            await asyncio.gather(*(self._come_back(role) for role in roles))
+            self._require(len(roles))
+            await self.until_current(seconds)
+        self.return_seconds = time.monotonic() - began
+
+    async def _come_back(self, role: Role) -> None:
+        for failures in range(RETURN_TRIES):
+            longest = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2**failures)
+            await asyncio.sleep(random.uniform(0, longest))
+            if await self._tried(role, DEAD_AFTER_SECONDS):
+                return
+
+    async def _tried(self, role: Role, seconds: float | None = None) -> bool:
+        """Whether one more is in, after so long at most."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connect(role, next(self._sources))
+        except (OSError, ValueError) as error:  # a TimeoutError is an OSError
+            self.refused[str(error) or "no answer"] += 1
+            return False
+        return True
+
+    def _require(self, count: int) -> None:
+        if len(self.watchers) < count:
+            got = f"{len(self.watchers)} of {count} watchers"
+            raise ConnectionError(f"{got} of {self._url}: {dict(self.refused)}")
 
     async def _connect(self, role: Role, source: str) -> None:
         loop = asyncio.get_running_loop()
@@ -159,7 +217,11 @@ class Crowd:
         greeting = handshake(self._url)
         watcher = Probe(self, greeting) if role is Role.PROBE else Watcher(self, greeting, role)
         await loop.create_connection(lambda: watcher, sock=sock)
-        await watcher.opened
+        try:
+            await watcher.opened
+        except BaseException:
+            watcher.abort()
+            raise
         self.watchers.append(watcher)
         if isinstance(watcher, Probe):
             self.probes.append(watcher)
@@ -184,9 +246,9 @@ async def watching(
     if not 0 < count <= MAX_WATCHERS:
         raise ValueError(f"1 to {MAX_WATCHERS} watchers")
     files.allow(count)
-    crowd = Crowd(url)
+    crowd = Crowd(url, sources)
     try:
-        await crowd.enter(_roles(count, probes, slow, stuck), sources)
+        await crowd.enter(_roles(count, probes, slow, stuck))
         yield crowd
     finally:
         await crowd.leave()

@@ -1,12 +1,19 @@
 """How many files this process may have open: a socket each."""
 
 import resource
+import sys
 
 SPARE_FILES = 100  # what Python, the loop and the rest of the work need
 
 
 class TooFewFiles(RuntimeError):
     """In one line: what is needed, and what is allowed."""
+
+
+def most() -> int:
+    """The most sockets that this process could have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard - SPARE_FILES
 
 
 def allow(sockets: int) -> None:

@@ -1,8 +1,8 @@
 """
 What a server sends on a stream, taken apart as it arrives, at whatever boundaries.
 
-RFC 6455 as a server may speak it to a client that asked for no extension; server-sent events as in
-the HTML standard, as chunks of HTTP/1.1 or plain.
+RFC 6455 as a server may speak it to a client that offers to inflate (RFC 7692), as browsers do;
+server-sent events as in the HTML standard, as chunks of HTTP/1.1 or plain.
 """
 
 from typing import Protocol
@@ -10,10 +10,12 @@ from typing import Protocol
 from bench.load.heads import Broken
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
+DEFLATED = 0x41  # a text with the bit of RFC 7692
 MAX_FRAME_BYTES = 1 << 20
 
 _FIN = 0x80
 _WHOLE = frozenset(_FIN | opcode for opcode in (TEXT, CLOSE, PING, PONG))
+_WHOLE_OR_DEFLATED = _WHOLE | {_FIN | DEFLATED}
 _MASK = _FIN  # the first bit of the second byte
 _LENGTH_BYTES = {126: 2, 127: 8}
 _NO_KEY = bytes(4)  # masks nothing: proxies that a mask protects are not between us and the server
@@ -31,11 +33,12 @@ class Reader(Protocol):
 
 
 class WebSocketReader:
-    """Frames of a WebSocket."""
+    """Frames of a WebSocket; a deflated text stays as it is."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_kinds", "_rest")
 
-    def __init__(self) -> None:
+    def __init__(self, *, deflated: bool = False) -> None:
+        self._kinds = _WHOLE_OR_DEFLATED if deflated else _WHOLE
         self._rest = b""
 
     def feed(self, data: memoryview) -> list[Frame]:
@@ -44,7 +47,7 @@ class WebSocketReader:
         frames: list[Frame] = []
         while end - at >= 2:
             length, body = view[at + 1], at + 2
-            if length & _MASK or view[at] not in _WHOLE:
+            if length & _MASK or view[at] not in self._kinds:
                 raise Broken("a frame in parts, masked, or of a kind that was not agreed")
             if width := _LENGTH_BYTES.get(length, 0):
                 if end - body < width:

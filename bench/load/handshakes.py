@@ -26,7 +26,7 @@ class Handshake(Protocol):
 
 
 class WebSocketHandshake:
-    """An upgrade, RFC 6455 section 4."""
+    """An upgrade, RFC 6455 section 4, with the offer that every browser makes (RFC 7692)."""
 
     def __init__(self, address: heads.Address) -> None:
         key = base64.b64encode(os.urandom(16))
@@ -34,14 +34,16 @@ class WebSocketHandshake:
         self._proof = base64.b64encode(digest).lower()  # as all of the head is
         self.request = _get(address) + (
             b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: %b\r\n\r\n" % key
+            b"Sec-WebSocket-Key: %b\r\n"
+            b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n" % key
         )
 
     def reader(self, head: bytes) -> Reader:
         _expect(head, 101)
         if heads.field(head, b"sec-websocket-accept") != self._proof:
             raise Refused("not the answer to this key")
-        return WebSocketReader()
+        extensions = heads.field(head, b"sec-websocket-extensions")
+        return WebSocketReader(deflated=extensions.startswith(b"permessage-deflate"))
 
 
 class EventsHandshake:

@@ -62,21 +62,18 @@ async def open_loop(
     return await run.run(seconds)
 
 
-async def each(url: str, posts: Sequence[tuple[str, int]]) -> list[bytes]:
-    """Post these one after the other (token, points); the answers. Raises `ConnectionError`."""
-    if not posts:
-        return []
+async def each(url: str, posts: Sequence[tuple[str, int]]) -> Posted:
+    """Post these one after the other (token, points). Raises `ConnectionError`."""
     requests = Requests(url)
-    answers: list[bytes] = []
     run = Run(
         Address.of(url),
         (requests.one(token.encode(), points) for token, points in posts),
         connections=1,
         rate=None,
         limit=len(posts),
-        on_accepted=lambda _, body: answers.append(body),
+        on_accepted=None,
     )
     posted = await run.run(MAX_RUN_SECONDS)
     if not posted.clean:
         raise ConnectionError(f"not all were accepted: {dict(posted.statuses)}")
-    return answers
+    return posted

@@ -18,7 +18,7 @@ from itertools import islice
 from statistics import median_low
 from typing import NamedTuple
 
-from pydantic import BaseModel, Field, computed_field
+from pydantic import BaseModel, Field
 
 from bench.load import posts
 from bench.load.crowd import Crowd
@@ -45,12 +45,11 @@ class Shown(BaseModel):
     """
     `every` has each probe's latency of each update; `first`, `middle` and `last` have one for each
     update. `unseen` counts what a probe had not seen 10 s after the end: then nothing here holds.
-    `points` is the sum of all that was accepted, what lifted the leaders with it.
     """
 
     posted: Posted
-    beside: Posted | None = None
-    lifted_points: int = 0
+    lifted: Posted = Field(default_factory=Posted)
+    beside: Posted = Field(default_factory=Posted)
     probes: int
     updates: int
     unseen: int = 0
@@ -59,11 +58,10 @@ class Shown(BaseModel):
     middle: Latencies = Field(default_factory=Latencies)
     last: Latencies = Field(default_factory=Latencies)
 
-    @computed_field  # type: ignore[prop-decorator]
     @property
-    def points(self) -> int:
-        beside = self.beside.points if self.beside is not None else 0
-        return self.lifted_points + self.posted.points + beside
+    def runs(self) -> list[Posted]:
+        """Everything that was sent, what lifted the leaders with it."""
+        return [self.lifted, self.posted, self.beside]
 
 
 async def on_screen(
@@ -93,7 +91,7 @@ async def on_screen(
         seconds=seconds,
         on_accepted=lambda intended, body: accepted.append((intended, body)),
     )
-    beside: Posted | None = None
+    beside = Posted()
     if beside_rate:
         load = posts.open_loop(
             url, others, connections=connections, rate=beside_rate, seconds=seconds
@@ -104,19 +102,18 @@ async def on_screen(
     updates = [_update(intended, body) for intended, body in accepted]
     await _settle(crowd.probes, updates)
     result = shown(crowd.probes, updates, posted)
-    result.beside, result.lifted_points = beside, lifted
+    result.beside, result.lifted = beside, lifted
     return result
 
 
-async def lift(url: str, tokens: Sequence[str], crowd: Crowd) -> int:
-    """Give each of these users more points than anybody will have; how many in all."""
+async def lift(url: str, tokens: Sequence[str], crowd: Crowd) -> Posted:
+    """Give each of these users more points than anybody will have."""
     async with asyncio.timeout(FIRST_FRAME_SECONDS):
         while (top := crowd.newest) is None:
             await asyncio.sleep(POLL_SECONDS)
     lead = LEAD_POINTS + max(top.scores.values(), default=0)
     steps = [min(MAX_STEP_POINTS, lead - got) for got in range(0, lead, MAX_STEP_POINTS)]
-    await posts.each(url, [(token, points) for token in tokens for points in steps])
-    return lead * len(tokens)
+    return await posts.each(url, [(token, points) for token in tokens for points in steps])
 
 
 def shown(probes: Sequence[Probe], updates: Sequence[Update], posted: Posted) -> Shown:

@@ -6,18 +6,21 @@ All read into one buffer: what is in it is dealt with before the next one reads.
 
 import asyncio
 import time
+import zlib
 from array import array
 from enum import Enum, auto
 from typing import Protocol, cast
 
 from bench.load import heads
 from bench.load.boards import Board, board
-from bench.load.frames import CLOSE, PING, TEXT, Frame, close_code, pong
+from bench.load.frames import CLOSE, DEFLATED, PING, TEXT, Frame, close_code, pong
 from bench.load.handshakes import Handshake, Refused
 
 BUFFER_BYTES = 64 * 1024
 SLOW_READ_BYTES = 1024  # in each second
 SLOW_PAUSE_SECONDS = 1.0
+
+_FLUSHED = b"\x00\x00\xff\xff"  # what a sender leaves out at the end, RFC 7692 section 7.2.2
 
 
 class Role(Enum):
@@ -107,6 +110,14 @@ class Watcher(asyncio.BufferedProtocol):
     def show(self, payload: bytes) -> None:
         """A text has come."""
 
+    def show_deflated(self, payload: bytes) -> None:
+        """A text has come that only inflating makes readable: a browser's work, not counted."""
+
+    @property
+    def began(self) -> bool:
+        """The server has opened the stream."""
+        return self._handshake is None
+
     def abort(self) -> None:
         self._transport.abort()
 
@@ -127,6 +138,9 @@ class Watcher(asyncio.BufferedProtocol):
             if opcode == TEXT:
                 self.frames += 1
                 self.show(payload)
+            elif opcode == DEFLATED:
+                self.frames += 1
+                self.show_deflated(payload)
             elif opcode == PING:
                 self._transport.write(pong(payload))
             elif opcode == CLOSE:
@@ -151,12 +165,13 @@ class Watcher(asyncio.BufferedProtocol):
 class Probe(Watcher):
     """Remembers when it saw which board (ns of the monotonic clock)."""
 
-    __slots__ = ("boards", "times")
+    __slots__ = ("_inflate", "boards", "times")
 
     def __init__(self, owner: Owner, handshake: Handshake) -> None:
         super().__init__(owner, handshake, Role.PROBE)
         self.times = array("q")
         self.boards: list[Board] = []
+        self._inflate = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
 
     def show(self, payload: bytes) -> None:
         now = time.monotonic_ns()
@@ -164,3 +179,6 @@ class Probe(Watcher):
         if shown is not None:
             self.times.append(now)
             self.boards.append(shown)
+
+    def show_deflated(self, payload: bytes) -> None:
+        self.show(self._inflate.decompress(payload + _FLUSHED))

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from bench.contender import Sums, Target
-from bench.ports import stores
+from bench.ports import crowds, stores
 from libs.common.contracts.values import GLOBAL_BOARD
 from libs.devstack import credentials
 from services.scoreboard.store.board import Keys, RedisBoard, open_redis
 from tests.oracle import client
 from tests.oracle.truth import REGION
+from tests.servers import run
 from tests.stack import UNLIMITED, running_stack
 
 WITHOUT_LIMITS = MappingProxyType(
@@ -26,16 +27,23 @@ LEDGER = (
 
 @dataclass(frozen=True)
 class Ours:
-    """The whole stack; `environment` sets what is to be measured differently."""
+    """
+    The whole stack; `environment` sets what is to be measured differently.
+
+    A `crowd` of so many users has scored before it is ready; then tokens are for some of those.
+    """
 
     name: str = "ours"
     environment: Mapping[str, str] = field(default_factory=dict)
+    crowd: int = 0
 
     @contextmanager
     def running(self) -> Iterator[Target]:
         """A stack of its own, without demo players."""
         with running_stack({**WITHOUT_LIMITS, **self.environment}) as stack:
             urls = stack.urls
+            if self.crowd:
+                run(crowds.gather(urls, self.crowd))
             secret = credentials.load(stack.data_dir)["client_operator"]
             yield Target(
                 post_url=f"{urls['gateway']}/api/scores",
@@ -47,7 +55,9 @@ class Ours:
             )
 
     async def tokens(self, target: Target, users: Sequence[str]) -> dict[str, str]:
-        """From its auth service, as the operator."""
+        """From its auth service, as the operator; of a crowd, for those at equal distances."""
+        if self.crowd:
+            users = crowds.members(self.crowd, len(users))
         return await client.tokens(target.inside["auth"], target.inside[OPERATOR_SECRET], users)
 
     async def sums(self, target: Target) -> Sums:

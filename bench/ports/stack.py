@@ -45,7 +45,7 @@ def running(package: str, uvicorn_options: Sequence[str]) -> Iterator[Processes]
     with temporary_folder() as folder:
         servers = _servers(folder)
         services = _services(package, uvicorn_options, {each.name: each.url for each in servers})
-        with _started(servers, folder) as server_pids, _started(services, folder) as service_pids:
+        with started(servers, folder) as server_pids, started(services, folder) as service_pids:
             urls = {program.name: program.url for program in (*servers, *services)}
             yield Processes(urls, server_pids | service_pids)
 
@@ -93,7 +93,7 @@ def _services(
 
 
 @contextmanager
-def _started(programs: Sequence[Program], folder: Path) -> Iterator[dict[str, int]]:
+def started(programs: Sequence[Program], folder: Path) -> Iterator[dict[str, int]]:
     """Process ids by name, when all are ready; at the end all are stopped together."""
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:

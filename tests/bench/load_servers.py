@@ -4,9 +4,11 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import cast
 
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
+from websockets.http11 import Request, Response
 
 from bench.load import heads
 from libs.common.tasks import background
@@ -102,7 +104,13 @@ async def taking(scores: Scores) -> AsyncGenerator[str, None]:
 
 
 class Stream:
-    """A WebSocket server that sends everybody the same, and one frame to who comes."""
+    """
+    A WebSocket server that sends everybody the same, and one frame to who comes.
+
+    As many of those who come next are refused as `refusals` says.
+    """
+
+    refusals = 0
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -117,13 +125,24 @@ class Stream:
 
 
 @asynccontextmanager
-async def streaming(greeting: str = '{"top_10":[]}') -> AsyncGenerator[Stream, None]:
+async def streaming(
+    greeting: str = '{"top_10":[]}', *, compression: str | None = None
+) -> AsyncGenerator[Stream, None]:
     async def attend(client: ServerConnection) -> None:
         await client.send(greeting)
         await client.wait_closed()
 
-    async with serve(attend, HOST, 0, compression=None, ping_interval=None) as server:
-        yield Stream(server)
+    def refused(client: ServerConnection, _request: Request) -> Response | None:
+        if not stream.refusals:
+            return None
+        stream.refusals -= 1
+        return client.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
+
+    async with serve(
+        attend, HOST, 0, compression=compression, ping_interval=None, process_request=refused
+    ) as server:
+        stream = Stream(server)
+        yield stream
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import resource
 import sys
 import time
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from websockets.frames import Frame, Opcode
 
+from bench import generator
+from bench.contender import DoesNotCount
 from bench.load import files
 from bench.load.boards import Board, board
 from bench.load.crowd import Crowd, Watched, watching
@@ -30,6 +33,7 @@ from tests.bench.load_servers import (
 
 PATIENCE_SECONDS = 5.0
 ROOT = Path(__file__).parents[2]
+CORES = os.sched_getaffinity(0)
 TOKENS = {f"user-{n}": f"user-{n}" for n in range(50)}
 
 
@@ -136,6 +140,52 @@ class TestCrowd:
             await until(lambda: crowd.ended.total() == 2)
             assert crowd.ended == {"lost": 1, "close 4001": 1}
 
+    async def test_deflated_frames_are_counted_and_probes_read_them(self) -> None:
+        boards = [f'{{"top_10":[{{"user_id":"a","score":{score}}}]}}' for score in range(3)]
+        async with (
+            streaming(boards[0], compression="deflate") as stream,
+            watching(stream.url, 4, probes=2) as crowd,
+        ):
+            for text in boards[1:]:
+                stream.send(text)
+            await until(lambda: crowd.frames == 12)
+            assert all(client.protocol.extensions for client in stream.clients)
+        assert [board.scores["a"] for board in crowd.probes[0].boards] == [0, 1, 2]
+        assert crowd.watched().probes_alike == 2
+
+    async def test_who_is_cut_off_comes_back_and_tries_again_if_refused(self) -> None:
+        async with streaming() as stream, watching(stream.url, 40, probes=5) as crowd:
+            await crowd.until_current(PATIENCE_SECONDS)
+            stream.refusals = 7
+            await crowd.cut(PATIENCE_SECONDS)
+            await until(lambda: len(stream.clients) == 40)
+            watched = crowd.watched()
+        assert (watched.watchers, watched.probes, watched.fewest_frames) == (40, 5, 1)
+        assert (watched.refused, watched.ended) == ({"status 503": 7}, {})
+        assert watched.return_seconds > 0
+
+    async def test_a_crowd_in_a_process_of_its_own_does_as_it_is_told(self) -> None:
+        async with (
+            streaming() as stream,
+            generator.watch(stream.url, count=5, seconds=30, on=CORES) as crowd,
+        ):
+            stream.send('{"top_10":[]}')
+            assert (await crowd.now()).return_seconds == 0
+            back = await crowd.cut(PATIENCE_SECONDS)
+            assert back.return_seconds > 0
+            stream.send('{"top_10":[{"user_id":"a","score":1}]}')
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while (now := await crowd.now()).frames < 10:
+                    await asyncio.sleep(0.02)
+        assert (crowd.first.frames, now.frames, now.probes_alike) == (5, 10, 5)
+
+    async def test_what_a_crowd_says_last_is_the_reason_why_there_is_none(self) -> None:
+        async with streaming() as stream:
+            stream.refusals = 100
+            with pytest.raises(DoesNotCount, match=r"0 of 3 watchers .*'status 503': 3"):
+                async with generator.watch(stream.url, count=3, seconds=5, on=CORES):
+                    raise AssertionError("nobody was let in")
+
     async def test_events_in_odd_pieces(self) -> None:
         body = b'id: 1:2\ndata: {"epoch":1,"rev":2,"top_10":[{"user_id":"a","score":3}]}\n\n'
         wire = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
@@ -201,7 +251,7 @@ class TestScreen:
         assert result.updates == result.posted.sent == 0.6 * rate
         assert result.unseen == 0
         assert result.every.count == 6 * result.updates
-        assert result.points == sum(scores.points)
+        assert sum(run.points for run in result.runs) == sum(scores.points)
         assert result.first.percentile(50) <= result.middle.percentile(50)
         assert result.middle.percentile(50) <= result.last.percentile(50)
         assert result.last.longest_us == result.every.longest_us
@@ -222,7 +272,8 @@ class TestScreen:
         result = Shown.model_validate_json(out)
         assert (begun.watchers, begun.fewest_frames) == (20, 1)
         assert Watched.model_validate_json(ended).fewest_frames > 1
-        assert (result.updates, result.unseen, result.points) == (3, 0, sum(scores.points))
+        assert (result.updates, result.unseen) == (3, 0)
+        assert sum(run.points for run in result.runs) == sum(scores.points)
 
     async def test_a_skipped_state_is_seen_with_the_next_and_a_missing_one_is_said(self) -> None:
         crowd = Crowd(f"ws://{HOST}:1/")

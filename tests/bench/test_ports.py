@@ -8,7 +8,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,7 +17,6 @@ import pytest
 from bench import cpu
 from bench.contender import Contender, Sums, Target
 from bench.ports import serve
-from bench.ports.given import Given
 from bench.ports.port import COMPETENT, NAIVE
 from libs.common.kafka import readers
 
@@ -181,21 +179,6 @@ async def test_the_processes_are_known_by_name_and_have_worked(bench: Bench) -> 
 )
 def test_the_ports_ask_the_broker_no_more_often_than_the_product(pause: str) -> None:
     assert getattr(serve, pause) == getattr(readers, pause)
-
-
-async def test_a_given_server_has_the_tokens_of_its_file(tmp_path: Path) -> None:
-    known = {"alice": "token-a", "bob": "token-b"}
-    tokens_file = tmp_path / "tokens.json"
-    tokens_file.write_text(json.dumps(known))
-    given: Contender = Given("http://peer:1/api/scores", "ws://peer:1/ws", tokens_file)
-
-    with given.running() as target:
-        assert target.board_url == "http://peer:1/api/leaderboard"
-        assert not target.pids
-        assert await given.tokens(target, ["anybody"]) == {"alice": "token-a"}
-        with pytest.raises(ValueError, match="2 tokens, 3 are needed"):
-            await given.tokens(target, ["any", "three", "users"])
-        assert await given.sums(target) is None
 
 
 async def frames(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[dict[str, Any]]:

@@ -1,19 +1,18 @@
 """What the bench counts, and what it refuses to count."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
 
 import pytest
 
-from bench import cpu, machine, writes
-from bench.__main__ import turns
-from bench.contender import Sums, Target
-from bench.floor import fanout
+from bench import cpu, machine
+from bench.campaign import turns
+from bench.contender import DoesNotCount, Sums, Target
 from bench.load.posted import Posted
-from bench.writes import DoesNotCount
+from bench.workloads import sums as workload_sums
+from bench.workloads.sums import EMPTY
 
 TARGET = Target(post_url="", board_url="", websocket_url="")
 
@@ -34,13 +33,14 @@ def posted(accepted: int, points: int, **more: int) -> Posted:
     return Posted(sent=accepted, statuses=Counter({200: accepted}), points=points, **more)
 
 
-async def settled(contender: Kept, *runs: Posted) -> None:
-    await writes.settled(contender, TARGET, runs)  # type: ignore[arg-type]
+async def settled(contender: Kept, *runs: Posted, since: Sums = EMPTY) -> None:
+    await workload_sums.settled(contender, TARGET, runs, since=since)  # type: ignore[arg-type]
 
 
 async def test_a_run_counts_once_the_board_has_what_was_sent() -> None:
     runs = posted(2, 10), posted(1, 5)
     await settled(Kept(Sums(3, 15, 10), Sums(3, 15, 15)), *runs)
+    await settled(Kept(Sums(1003, 5015, 5015)), *runs, since=Sums(1000, 5000, 5000))
     await settled(Kept(None), *runs)  # a server of somebody else's cannot be asked
 
 
@@ -48,7 +48,7 @@ async def test_a_run_counts_once_the_board_has_what_was_sent() -> None:
 async def test_a_run_does_not_count_if_anything_is_lost_or_doubled(
     sums: Sums, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writes, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(workload_sums, "SETTLE_SECONDS", 0.0)
     with pytest.raises(DoesNotCount, match="sent"):
         await settled(Kept(sums), posted(3, 15))
 
@@ -87,15 +87,3 @@ def test_cpu_time_of_children_that_ended_counts() -> None:
     before = cpu.seconds(os.getpid())
     subprocess.run([sys.executable, "-c", "sum(range(10**7))"], check=True)
     assert cpu.seconds(os.getpid()) - before > 0.05
-
-
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
-def test_the_floor_sends_and_tells_what_it_cost() -> None:
-    cost = fanout.microseconds_per_send(10, frame_bytes=800, rounds=5, on=os.sched_getaffinity(0))
-    assert 0 < cost < 1000
-
-
-def test_without_a_compiler_there_is_no_floor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(fanout.NoCompiler, match="C compiler"):
-        fanout.microseconds_per_send(10, frame_bytes=800, rounds=5, on={0})
