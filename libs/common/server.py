@@ -7,10 +7,15 @@ A silent connection is ended by its keep-alive; a body that is read is bounded b
 """
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache, partial
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
-from starlette.types import Scope, Send
+from starlette.types import Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from libs.common.problems import problem
@@ -22,9 +27,19 @@ STALL_SECONDS = 30.0
 
 # An extension of ASGI, in `scope["extensions"]`: see `BoundedHttp.answer_whole`.
 WHOLE = "live_scoreboard.whole"
+# What a lifespan may yield beside its parts: an `AtOnce`.
+AT_ONCE = "at_once"
 
 Extensions = dict[str, dict[object, object]]
 Fields = list[tuple[bytes, bytes]]
+Answer = Callable[[int, Fields, bytes], None]
+"""Status, header fields without line breaks and without a length of zero, and the body."""
+AtOnce = Callable[[Scope, bytes, Answer], bool]
+"""
+Takes a request that is all there and answers it now or later, without a task and without ASGI.
+
+False: it is not of that kind, nothing was done, and the application is to answer.
+"""
 
 _NONE: dict[str, Any] = {}
 
@@ -52,8 +67,11 @@ class BoundedHttp(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._in_head = False
-        self._arrived_bytes = self._field_bytes = 0
+        self._arrived_bytes = self._arriving_bytes = self._field_bytes = 0
         self._extensions: Extensions = {WHOLE: {"answer": self.answer_whole}}
+        self._at_once: AtOnce | None = self.app_state.get(AT_ONCE)
+        self._is_new = False
+        self._held: tuple[Any, Any] | None = None
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -62,7 +80,10 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._arriving_bytes = len(data)
         super().data_received(data)
+        if self._held is not None:
+            self._begin(*self._held)
         # A head that is not complete, or the rest of a body that nobody waits for any more.
         if self._in_head or (self.cycle is not None and self.cycle.response_complete):
             self._set_deadline()
@@ -85,19 +106,18 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = True
         self._arrived_bytes = self._field_bytes = 0
 
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._unset_deadline()
+        # Counted only if so many bytes have come at all, which hardly ever is so.
+        if self._arrived_bytes + self._arriving_bytes > MAX_HEAD_BYTES:
+            self._field_bytes = len(self.url) + sum(map(len, chain.from_iterable(self.headers)))
+            if self._field_bytes > MAX_HEAD_BYTES:
+                raise HeadTooLarge
         self.scope["extensions"] = self._extensions
+        self._is_new = True
         super().on_headers_complete()
+        self._is_new = False
 
     def answer_whole(self, scope: Scope, status: int, fields: Fields, body: bytes) -> bool:
         """
@@ -111,15 +131,51 @@ class BoundedHttp(HttpToolsProtocol):
             return False
         if cycle.disconnected or self.flow.write_paused:
             return False
+        self._answer(cycle, status, fields, body)
+        return True
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Of uvicorn, at the end of a head: we first see whether the body is there, too."""
+        if self._is_new and self._at_once is not None:
+            self._held = (cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _begin(self, cycle: Any, app: Any) -> None:
+        self._held = None
+        ordinary = cycle.keep_alive and not cycle.more_body and not self.flow.write_paused
+        if ordinary and self._at_once is not None:
+            self._find_client(cycle.scope)
+            answer = partial(self._answer, cycle)
+            if self._at_once(cycle.scope, bytes(cycle.body), answer):
+                return
+        super()._start_asgi_task(cycle, app)
+
+    def _find_client(self, scope: Scope) -> None:
+        """Who it is behind a proxy that we trust, as uvicorn's own middleware says."""
+        if self.config.proxy_headers:
+            allowed = self.config.forwarded_allow_ips
+            looking = _proxies(allowed if isinstance(allowed, str) else ",".join(allowed))(
+                scope, _unused, _unused
+            )
+            with suppress(StopIteration):
+                looking.send(None)
+
+    def _answer(self, cycle: Any, status: int, fields: Fields, body: bytes) -> None:
+        if cycle.disconnected:
+            return
         content = [STATUS_LINE[status]]
         for name, value in (*self.server_state.default_headers, *fields):
             content += (name, b": ", value, b"\r\n")
+        if not cycle.keep_alive:  # the server is shutting down
+            content.append(b"connection: close\r\n")
         content += (b"\r\n", body)
         self.transport.write(b"".join(content))
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
         cycle.on_response()
-        return True
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls when a request cannot be read."""
@@ -127,11 +183,6 @@ class BoundedHttp(HttpToolsProtocol):
             self._too_large()
         else:
             self._refuse(400, "bad-request", msg)
-
-    def _count(self, size: int) -> None:
-        self._field_bytes += size
-        if self._field_bytes > MAX_HEAD_BYTES:
-            raise HeadTooLarge
 
     def _set_deadline(self) -> None:
         if self._deadline is None:
@@ -165,3 +216,17 @@ class BoundedHttp(HttpToolsProtocol):
         fields = b"".join(b"%b: %b\r\n" % field for field in answer.raw_headers)
         self.transport.write(b"".join((STATUS_LINE[status], fields, b"\r\n", answer.body)))
         self.transport.close()
+
+
+@lru_cache
+def _proxies(trusted: str) -> Any:
+    application: Any = _nothing
+    return ProxyHeadersMiddleware(application, trusted_hosts=trusted)
+
+
+async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """An application that is only there to be reached."""
+
+
+async def _unused(*_: object) -> Any:
+    raise AssertionError

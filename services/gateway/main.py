@@ -13,9 +13,11 @@ from libs.common.contracts.identities import MAX_QUERY_TOKENS
 from libs.common.health import Readiness
 from libs.common.identity import ServiceIdentity, open_session
 from libs.common.revocations import Revocations, follow
+from libs.common.server import AT_ONCE
 from libs.common.tasks import background
 from services.gateway.domain.fingerprints import Fingerprinter
 from services.gateway.domain.headers import Quota
+from services.gateway.domain.seats import Seats
 from services.gateway.routes import accounts, boards, grants, pages, scores, streams
 from services.gateway.routes.access import permissions
 from services.gateway.routes.admin import ledgers, reversals, reviews, sessions, status, users
@@ -89,31 +91,30 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
             "notification": settings.notification_url,
         }
         vitals = {name: ServiceVitals(session, url) for name, url in watched.items()}
-        yield {
-            "parts": Parts(
-                judge=JudgeToken(familiar, strange, revocations),
-                add_score=AddScore(lanes),
-                fingerprint=Fingerprinter(
-                    settings.fingerprint_secret.get_secret_value(),
-                    ja4_header=settings.fingerprint_ja4_header,
-                ),
-                read_names=ReadNames(judge),
-                board=ScoreboardClient(scoreboard),
-                history=ledger,
-                accounts=people,
-                tickets=NotificationClient(notification),
-                corrections=corrections,
-                sessions=notification,
-                export_person=ExportPerson(people, corrections),
-                erase_person=ErasePerson(people, corrections),
-                read_status=ReadStatus({NAME: OwnVitals(ready), **vitals}),
-                quota=Quota(settings.rate_limit_per_second, settings.rate_limit_burst),
-                max_increment=settings.max_increment,
-                max_requests=settings.max_requests,
-                stream_url=settings.stream_url,
-                allowed_origins=frozenset(settings.allowed_origins),
-            )
-        }
+        parts = Parts(
+            judge=JudgeToken(familiar, strange, revocations),
+            add_score=AddScore(lanes),
+            fingerprint=Fingerprinter(
+                settings.fingerprint_secret.get_secret_value(),
+                ja4_header=settings.fingerprint_ja4_header,
+            ),
+            read_names=ReadNames(judge),
+            board=ScoreboardClient(scoreboard),
+            history=ledger,
+            accounts=people,
+            tickets=NotificationClient(notification),
+            corrections=corrections,
+            sessions=notification,
+            export_person=ExportPerson(people, corrections),
+            erase_person=ErasePerson(people, corrections),
+            read_status=ReadStatus({NAME: OwnVitals(ready), **vitals}),
+            quota=Quota(settings.rate_limit_per_second, settings.rate_limit_burst),
+            max_increment=settings.max_increment,
+            seats=Seats(settings.max_requests),
+            stream_url=settings.stream_url,
+            allowed_origins=frozenset(settings.allowed_origins),
+        )
+        yield {"parts": parts, AT_ONCE: Express(parts)}
 
 
 class Gateway(DocumentedApi):
@@ -125,7 +126,7 @@ class Gateway(DocumentedApi):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._edge = Admission(Express(ApiHeaders(super().__call__)))
+        self._edge = Admission(ApiHeaders(super().__call__))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)

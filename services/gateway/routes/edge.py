@@ -10,6 +10,7 @@ from libs.common.app import own_fields, request_id_of
 from libs.common.errors import Overloaded
 from libs.common.logs import Trouble
 from libs.common.server import Fields, answer
+from services.gateway.domain.seats import Seats
 
 API_PREFIX = "/api/"
 READS = ("GET", "HEAD")
@@ -23,7 +24,7 @@ _REFUSED = metrics.REQUESTS.labels("gateway", "any", "refused", 503)
 
 class Admission:
     """
-    At most `Parts.max_requests` at work; who comes beyond is refused before anything is done.
+    As many at work as `Parts.seats` has; who comes beyond is refused before anything is done.
 
     So the wait of those who are let in stays short, however many come, and what is refused costs
     little of what the others need. Who waits for a body does not count: slow senders shut nobody
@@ -32,7 +33,6 @@ class Admission:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._at_work = 0
         self._trouble = Trouble("overloaded")
         self._refusal = Refusal()
         self._refuse_read = ApiHeaders(self._refusal)
@@ -41,7 +41,8 @@ class Admission:
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
-        if self._at_work >= scope["state"]["parts"].max_requests:
+        seats: Seats = scope["state"]["parts"].seats
+        if not seats.free:
             self._trouble.met("too many requests")
             _REFUSED.inc()
             if scope["method"] in READS:
@@ -53,18 +54,18 @@ class Admission:
             return
 
         async def receive_off_work() -> Message:
-            self._at_work -= 1
+            seats.taken -= 1
             try:
                 return await receive()
             finally:
-                self._at_work += 1
+                seats.taken += 1
 
-        self._at_work += 1
+        seats.taken += 1
         try:
             await self._app(scope, receive_off_work, send)
         finally:
-            self._at_work -= 1
-            if self._at_work == 0:
+            seats.taken -= 1
+            if seats.taken == 0:
                 self._trouble.over()
 
 

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from libs.common.errors import InvalidRequest
 from services.gateway.domain.fingerprints import Fingerprinter
 from services.gateway.domain.headers import Quota
+from services.gateway.domain.seats import Seats
 from services.gateway.usecases.doors import Accounts, Board, History, Owner, Reply, Tickets
 from services.gateway.usecases.names import ReadNames
 from services.gateway.usecases.people import ErasePerson, ExportPerson
@@ -40,7 +41,7 @@ class Parts:
     read_status: ReadStatus
     quota: Quota
     max_increment: int
-    max_requests: int
+    seats: Seats
     stream_url: str
     allowed_origins: frozenset[str]
 

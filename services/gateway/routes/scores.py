@@ -1,5 +1,6 @@
 """Sending increments, and reading one's own."""
 
+import asyncio
 import json
 from typing import Annotated, Any
 from uuid import uuid4
@@ -32,6 +33,7 @@ from services.gateway.routes.parts import (
 )
 from services.gateway.routes.problems import BODY, refusals
 from services.gateway.usecases.doors import HistoryPage
+from services.gateway.usecases.scores import counted
 
 PATH = "/api/scores"
 KEY_HEADER = "Idempotency-Key"
@@ -129,7 +131,7 @@ async def add_score(request: Request, caller: MayWriteScores) -> Response:
     try:
         require_json(request)
         points = parse_increment(await body(request), maximum=part.max_increment)
-        answer = await part.add_score(
+        counting = part.add_score.submit(
             caller,
             points,
             idempotency_key=key,
@@ -137,6 +139,8 @@ async def add_score(request: Request, caller: MayWriteScores) -> Response:
             fingerprint=part.fingerprint(request.scope["headers"], client_address(request)),
             grant=grant,
         )
+        await asyncio.wait([counting])
+        answer = counted(counting)
     except AppError as error:
         return refused(error, part.quota, request_id=asked, sent_key=sent_key)
     fields, content = accepted(answer, part.quota, sent_key=sent_key)

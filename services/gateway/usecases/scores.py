@@ -32,7 +32,7 @@ class AddScore:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def __call__(
+    def submit(
         self,
         caller: Verdict,
         points: int,
@@ -41,11 +41,10 @@ class AddScore:
         request_id: str,
         fingerprint: str = "",
         grant: str = "",
-    ) -> Answer:
+    ) -> asyncio.Future[Answer]:
         """
-        The new total, durable. With a grant the key may be empty: the grant counts once, too.
-
-        Raises what score refused; `Unavailable` means that the outcome is unknown.
+        Count soon: `counted` reads what comes. With a grant the key may be empty, for the grant
+        counts once, too. Raises `Unavailable` if too many wait.
         """
         increment = Increment(
             context=caller.context,
@@ -58,13 +57,20 @@ class AddScore:
         answering = self._ledger.submit(caller.user_id, increment)
         # A timer of the loop: `asyncio.timeout` costs more, and this is for every increment.
         timer = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, _give_up, answering)
-        try:
-            answer = await answering
-        finally:
-            timer.cancel()
-        if answer.refusal:
-            raise refusal(answer.refusal, answer.detail, answer.retry_after_seconds)
-        return answer
+        answering.add_done_callback(lambda _: timer.cancel())
+        return answering
+
+
+def counted(answering: asyncio.Future[Answer]) -> Answer:
+    """
+    The new total, durable, of a future that is done.
+
+    Raises what score refused; `Unavailable` means that the outcome is unknown.
+    """
+    answer = answering.result()
+    if answer.refusal:
+        raise refusal(answer.refusal, answer.detail, answer.retry_after_seconds)
+    return answer
 
 
 def _give_up(answering: asyncio.Future[Answer]) -> None:

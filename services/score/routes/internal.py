@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, StrictInt, ValidationError
 
 from libs.common.contracts.scores import AnswerBatch, IncrementBatch, LedgerDigest, LedgerPage
 from libs.common.contracts.values import PRINTABLE_PATTERN
-from services.score.routes.parts import PartsOf, UserContext, from_gateway, from_scoreboard
+from services.score.routes.parts import Parts, PartsOf, UserContext, from_gateway, from_scoreboard
 
 MAX_PAGE = 5000
 MAX_HISTORY_PAGE = 100
@@ -26,6 +26,7 @@ class EpochOrder(BaseModel):
     after: StrictInt = Field(default=0, ge=0)
 
 
+INCREMENTS = "/internal/increments"
 _INCREMENTS = {
     "requestBody": {
         "required": True,
@@ -37,16 +38,22 @@ gateway = APIRouter(prefix="/internal", dependencies=[Depends(from_gateway)])
 scoreboard = APIRouter(prefix="/internal", dependencies=[Depends(from_scoreboard)])
 
 
-@gateway.post("/increments", response_model=AnswerBatch, openapi_extra=_INCREMENTS)
+@gateway.post(
+    INCREMENTS.removeprefix(gateway.prefix), response_model=AnswerBatch, openapi_extra=_INCREMENTS
+)
 async def increments(request: Request, parts: PartsOf) -> Response:
     """Count a batch; the answers come in its order."""
-    # The framework would read the body in two steps, and check what we answer: half of the cost.
     try:
         batch = IncrementBatch.model_validate_json(await request.body())
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from None
+    return Response(await answered(batch, parts), media_type="application/json")
+
+
+async def answered(batch: IncrementBatch, parts: Parts) -> bytes:
+    """The JSON of an `AnswerBatch`."""
     answers = AnswerBatch(items=await parts.accept.answer(batch.items))
-    return Response(answers.model_dump_json(), media_type="application/json")
+    return answers.model_dump_json().encode()
 
 
 @gateway.get("/entries")

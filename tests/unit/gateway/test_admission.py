@@ -9,6 +9,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from libs.common.tasks import spawn
+from services.gateway.domain.seats import Seats
 from services.gateway.routes.edge import Admission
 
 MOST = 2
@@ -22,6 +23,7 @@ class Work:
         self.may_end = asyncio.Event()
         self.body = asyncio.Event()
         self._door = Admission(self)
+        self._state = {"parts": SimpleNamespace(seats=Seats(MOST))}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,8 +43,13 @@ class Work:
         async def send(message: Message) -> None:
             answers.append(message)
 
-        state = {"parts": SimpleNamespace(max_requests=MOST)}
-        scope = {"type": "http", "method": "POST", "path": path, "headers": [], "state": state}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "headers": [],
+            "state": self._state,
+        }
         spawn(self._door(scope, receive, send), self._tasks, name=path)
         await asyncio.sleep(0.01)
         return answers

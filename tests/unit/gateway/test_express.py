@@ -9,8 +9,9 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Scope
 
+from libs.common import server
 from libs.common.contracts.identities import Revocation
 from libs.common.contracts.scores import Answer
 from libs.common.contracts.values import MAX_TOTAL, USER_ID_PATTERN
@@ -77,38 +78,54 @@ UNUSUAL: list[tuple[Fields, bytes]] = [
 @pytest.fixture(autouse=True)
 def taken(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Which way is open, and how often the documented one was taken."""
-    ways = SimpleNamespace(express=True, documented=0)
+    ways = SimpleNamespace(express=True, offered=0, documented=0)
     ordinary_call = Express.__call__
 
-    async def call(self: Express, scope: Scope, receive: Receive, send: Send) -> None:
-        inner = self._app
-
-        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            ways.documented += scope["type"] == "http"
-            await inner(scope, receive, send)
-
-        if ways.express:
-            await ordinary_call(Express(counted), scope, receive, send)
-        else:
-            await counted(scope, receive, send)
+    def call(self: Express, scope: Scope, body: bytes, answer: server.Answer) -> bool:
+        ways.offered += 1
+        taken = ways.express and ordinary_call(self, scope, body, answer)
+        ways.documented += not taken
+        return taken
 
     monkeypatch.setattr(Express, "__call__", call)
     return ways
 
 
-async def exchange(client: aiohttp.ClientSession, fields: Fields, body: bytes) -> bytes:
-    """The bytes of an answer, but for its date."""
+async def exchange(
+    client: aiohttp.ClientSession, fields: Fields, body: bytes, *, pause_seconds: float = 0.0
+) -> bytes:
+    """The bytes of an answer, but for its date; with a pause before the body."""
+    reader, writer = await connected(client)
+    head, _, rest = request(fields, body).partition(b"\r\n\r\n")
+    if pause_seconds:
+        writer.write(head + b"\r\n\r\n")
+        await asyncio.sleep(pause_seconds)
+        writer.write(rest)
+    else:
+        writer.write(request(fields, body))
+    answer = await answer_of(reader)
+    writer.close()
+    return re.sub(rb"date: [^\r]+", b"", answer)
+
+
+async def connected(
+    client: aiohttp.ClientSession,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     place = urlsplit(str(client._base_url))
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    return await asyncio.open_connection(place.hostname, place.port)
+
+
+def request(fields: Fields, body: bytes) -> bytes:
     sent = (("X-Request-ID", "fixed"), *fields, ("Content-Length", str(len(body))))
     head = "".join(f"{name}: {value}\r\n" for name, value in sent)
-    writer.write(f"POST /api/scores HTTP/1.1\r\nHost: test\r\n{head}\r\n".encode() + body)
+    return f"POST /api/scores HTTP/1.1\r\nHost: test\r\n{head}\r\n".encode() + body
+
+
+async def answer_of(reader: asyncio.StreamReader) -> bytes:
     answer = await reader.readuntil(b"\r\n\r\n")
     length = re.search(rb"content-length: (\d+)", answer)
     assert length
-    answer += await reader.readexactly(int(length[1]))
-    writer.close()
-    return re.sub(rb"date: [^\r]+", b"", answer)
+    return answer + await reader.readexactly(int(length[1]))
 
 
 async def both(
@@ -203,38 +220,41 @@ async def test_only_who_is_known_and_may_goes_express(
             await asyncio.sleep(0.01)
 
 
-async def test_a_body_that_comes_later_waits_elsewhere() -> None:
-    """Nothing was taken from it: who is handed it finds it whole."""
-    handed: list[Message] = []
+async def test_a_body_that_comes_later_is_waited_for_elsewhere(
+    client: aiohttp.ClientSession, services: FakeServices, taken: SimpleNamespace
+) -> None:
+    fields = (*services.sign_in("alice").items(), JSON, KEY)
+    at_once = await exchange(client, fields, BODY)
+    services.totals.clear()
+    services.stored.clear()
+    offered = taken.offered
+    assert await exchange(client, fields, BODY, pause_seconds=0.05) == at_once
+    assert taken.offered == offered
 
-    async def documented(scope: Scope, receive: Receive, send: Send) -> None:
-        handed.append(await receive())
 
-    late = asyncio.Event()
+async def test_requests_that_come_together_are_answered_in_their_order(
+    client: aiohttp.ClientSession, services: FakeServices
+) -> None:
+    signed = services.sign_in("alice").items()
+    await exchange(client, (*signed, JSON, KEY), BODY)
+    reader, writer = await connected(client)
+    for name in ("a", "b", "c"):
+        writer.write(request((*signed, JSON, ("Idempotency-Key", name)), BODY))
+    keys = [re.search(rb"idempotency-key: (.)", await answer_of(reader)) for _ in range(3)]
+    assert [key[1] for key in keys if key] == [b"a", b"b", b"c"]
+    writer.close()
 
-    async def receive() -> Message:
-        await late.wait()
-        return {"type": "http.request", "body": BODY}
 
-    async def send(message: Message) -> None: ...
-
-    judge = SimpleNamespace(remembered=lambda _: SimpleNamespace(permissions=["scores:write"]))
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/api/scores",
-        "headers": [
-            (b"authorization", b"Bearer a.b.c"),
-            (b"content-type", b"application/json"),
-            (b"idempotency-key", b"key"),
-        ],
-        "state": {"parts": SimpleNamespace(judge=judge, max_increment=MAX_INCREMENT)},
-    }
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(Express(documented)(scope, receive, send))
-        await asyncio.sleep(0)
-        late.set()
-    assert handed == [{"type": "http.request", "body": BODY}]
+async def test_who_hangs_up_is_counted_all_the_same(
+    client: aiohttp.ClientSession, services: FakeServices
+) -> None:
+    signed = services.sign_in("alice").items()
+    await exchange(client, (*signed, JSON, KEY), BODY)
+    _, writer = await connected(client)
+    writer.write(request((*signed, JSON, ("Idempotency-Key", "gone")), BODY))
+    writer.transport.abort()
+    answer = await exchange(client, (*signed, JSON, ("Idempotency-Key", "next")), BODY)
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 @given(st.from_regex(USER_ID_PATTERN, fullmatch=True), st.integers(0, MAX_TOTAL), st.integers(1))

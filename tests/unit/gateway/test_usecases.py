@@ -30,10 +30,16 @@ class FakeLedger:
         return future
 
 
+async def added(add: AddScore, points: int, **asked: str) -> Answer:
+    counting = add.submit(ALICE, points, **asked)
+    await asyncio.wait([counting])
+    return scores.counted(counting)
+
+
 async def test_an_increment_goes_out_in_its_users_order_with_the_users_context() -> None:
     ledger = FakeLedger(Answer(user_id="alice", new_score=10, version=1))
 
-    answer = await AddScore(ledger)(ALICE, 10, idempotency_key="k", request_id="r")
+    answer = await added(AddScore(ledger), 10, idempotency_key="k", request_id="r")
 
     assert answer.new_score == 10
     assert ledger.submitted == [
@@ -50,9 +56,9 @@ async def test_a_grant_stands_for_the_key_and_one_of_both_there_must_be() -> Non
     ledger = FakeLedger(Answer(user_id="alice", new_score=10, version=1))
     add = AddScore(ledger)
 
-    await add(ALICE, 10, idempotency_key="", request_id="r", fingerprint="f" * 32, grant="a.b.c")
+    await added(add, 10, idempotency_key="", request_id="r", fingerprint="f" * 32, grant="a.b.c")
     with pytest.raises(ValidationError, match="idempotency_key or a grant"):
-        await add(ALICE, 10, idempotency_key="", request_id="r")
+        await added(add, 10, idempotency_key="", request_id="r")
 
     ((_, sent),) = ledger.submitted
     assert (sent.grant, sent.idempotency_key, sent.fingerprint) == ("a.b.c", "", "f" * 32)
@@ -72,7 +78,7 @@ async def test_a_refusal_is_raised_as_what_it_is(code: str, error: type[Exceptio
     ledger = FakeLedger(Answer(refusal=code, detail="why", retry_after_seconds=0.2))
 
     with pytest.raises(error, match="why"):
-        await AddScore(ledger)(ALICE, 10, idempotency_key="k", request_id="r")
+        await added(AddScore(ledger), 10, idempotency_key="k", request_id="r")
 
 
 async def test_no_answer_in_time_means_that_the_outcome_is_unknown(
@@ -81,7 +87,7 @@ async def test_no_answer_in_time_means_that_the_outcome_is_unknown(
     monkeypatch.setattr(scores, "DEADLINE_SECONDS", 0.01)
 
     with pytest.raises(Unavailable, match="same Idempotency-Key"):
-        await AddScore(FakeLedger(None))(ALICE, 10, idempotency_key="k", request_id="r")
+        await added(AddScore(FakeLedger(None)), 10, idempotency_key="k", request_id="r")
 
 
 async def test_names_are_asked_for_once_and_unknown_users_are_left_out() -> None:
