@@ -29,15 +29,22 @@ ABLATIONS = {
     for each in (
         Ablation(
             "express",
-            "a raw ASGI way for ordinary increments",
+            "ordinary increments are answered without a task, ASGI and the framework",
             ("gateway",),
             "increments",
             replacements.express,
         ),
         Ablation(
+            "express-batches",
+            "the gateway's batches are answered past the framework",
+            ("score",),
+            "increments",
+            replacements.express_batches,
+        ),
+        Ablation(
             "whole",
             "one write for an answer",
-            ("gateway",),
+            ("gateway", "score"),
             "increments",
             replacements.whole,
         ),

@@ -1,14 +1,11 @@
 """What stands in for a fast path: the same work, as everyday code does it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-
-from starlette.types import Send
 
 from bench.ablations.replacing import replace, replace_value
 from libs.common.batching import Send as Handle
-from libs.common.server import Fields
 
 BATCHING = "libs.common.batching:Lanes"
 WITHOUT_MAXIMUM_AGE = 0.0
@@ -16,12 +13,17 @@ WITHOUT_MAXIMUM_AGE = 0.0
 
 def express() -> None:
     """Every increment goes through the framework and the documented route."""
-    replace("services.gateway.routes.express:Express", lambda _: lambda app: app)
+    replace("services.gateway.routes.express:Express", lambda _: _nothing_ordinary)
+
+
+def express_batches() -> None:
+    """So does every batch of them, in score."""
+    replace("services.score.routes.express:Express", lambda _: lambda app: app)
 
 
 def whole() -> None:
-    """Answers of the express way are sent as ASGI sends them, head and body."""
-    replace("libs.common.server:answer", lambda _: _answer)
+    """Answers of the express ways are written as uvicorn writes them, head and body."""
+    replace("libs.common.server:BoundedHttp._write", lambda _: _write_twice)
 
 
 def hop() -> None:
@@ -89,9 +91,13 @@ class OneByOne:
         """Nothing to stop."""
 
 
-async def _answer(_scope: Any, send: Send, status: int, fields: Fields, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": fields})
-    await send({"type": "http.response.body", "body": body})
+def _nothing_ordinary(_parts: object) -> Callable[..., bool]:
+    return lambda *_: False
+
+
+def _write_twice(http: Any, head: bytes, body: bytes) -> None:
+    http.transport.write(head)
+    http.transport.write(body)
 
 
 def _lanes_of_one(lanes: Any) -> Any:

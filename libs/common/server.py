@@ -169,13 +169,17 @@ class BoundedHttp(HttpToolsProtocol):
             content += (name, b": ", value, b"\r\n")
         if not cycle.keep_alive:  # the server is shutting down
             content.append(b"connection: close\r\n")
-        content += (b"\r\n", body)
-        self.transport.write(b"".join(content))
+        content.append(b"\r\n")
+        self._write(b"".join(content), body)
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
+
+    def _write(self, head: bytes, body: bytes) -> None:
+        """At once: for a small answer, a second system call would be a fifth of its cost."""
+        self.transport.write(head + body)
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls when a request cannot be read."""
