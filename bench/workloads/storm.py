@@ -10,12 +10,14 @@ changes meanwhile; current is who has one again.
 """
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any
 
 from bench import cpu, memory
 from bench.contender import Contender, DoesNotCount
-from bench.generator import watch
+from bench.generator import Watching, watch
+from bench.load.crowd import Watched
 from bench.workloads.stage import staged
 
 WATCHERS = 10_000
@@ -23,7 +25,8 @@ RATE = 2.0  # a frame to each of 10,000 takes 0.1 s
 POST_SECONDS = 5.0  # then again, while the storm lasts
 STORM_SECONDS = 60.0  # the longest that counts
 WARM_SECONDS = 2.0
-CALM_SECONDS = 1.0
+CALM_SECONDS = 10.0  # until the newest board is everywhere
+POLL_SECONDS = 0.2
 SLACK_SECONDS = 30.0
 
 
@@ -75,10 +78,19 @@ async def measure(contender: Contender, *, watchers: int = WATCHERS) -> Storm:
                 back = await crowd.cut(STORM_SECONDS)
                 spent = cpu.seconds(process) - spent
                 peak = memory.peak_bytes(process)
-            await asyncio.sleep(CALM_SECONDS)
-            seen = await crowd.now()
+            seen = await _calm(crowd)
     if seen.ended or seen.probes_alike < seen.probes:
         alike = f"{seen.probes_alike} of {seen.probes}"
         raise DoesNotCount(f"{alike} probes have the newest board; lost: {seen.ended}")
     refused = sum(back.refused.values())
     return Storm(contender.name, watchers, back.return_seconds, refused, spent, before, peak)
+
+
+async def _calm(crowd: Watching) -> Watched:
+    """The crowd once all probes have the same board, or as it is when the time is over."""
+    deadline = time.monotonic() + CALM_SECONDS
+    while True:
+        seen = await crowd.now()
+        if seen.ended or seen.probes_alike == seen.probes or time.monotonic() > deadline:
+            return seen
+        await asyncio.sleep(POLL_SECONDS)
