@@ -5,13 +5,14 @@ What is ordinary is answered by the same use case and with the same bytes as in 
 what is unusual, or not admitted, goes there, untouched.
 """
 
+from collections.abc import Coroutine
 from time import perf_counter
+from typing import Any, cast
 
 from pydantic import ValidationError
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common.app import own_fields, record_request, request_id_of
-from libs.common.arrivals import again, at_once, whole_body
 from libs.common.contracts.scores import IncrementBatch
 from libs.common.errors import AppError
 from libs.common.server import answer
@@ -56,3 +57,39 @@ class Express:
             return IncrementBatch.model_validate_json(body)
         except (AppError, ValidationError):
             return None
+
+
+def at_once(receive: Receive) -> Message | None:
+    """
+    What has arrived with the head, as nearly every batch has: aiohttp sends both in one write.
+
+    None: nothing yet. Then nothing was taken, and whoever waits for it sets a timer.
+    """
+    receiving = cast(Coroutine[Any, Any, Message], receive())
+    try:
+        receiving.send(None)
+    except StopIteration as arrived:
+        message: Message = arrived.value
+        return message
+    receiving.close()
+    return None
+
+
+def whole_body(message: Message | None) -> bytes | None:
+    """The body, if the message has all of it."""
+    if message is None or message["type"] != "http.request" or message.get("more_body"):
+        return None
+    body: bytes = message.get("body", b"")
+    return body
+
+
+def again(message: Message | None, receive: Receive) -> Receive:
+    """As `receive` was before `message` was taken from it."""
+    taken = message
+
+    async def receive_again() -> Message:
+        nonlocal taken
+        first, taken = taken, None
+        return first if first is not None else await receive()
+
+    return receive_again
