@@ -112,8 +112,9 @@ class Stream:
 
     refusals = 0
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, greeting: str) -> None:
         self._server = server
+        self.greeting = greeting
         self.url = f"ws://{HOST}:{next(iter(server.sockets)).getsockname()[1]}/api/stream"
 
     @property
@@ -129,7 +130,7 @@ async def streaming(
     greeting: str = '{"top_10":[]}', *, compression: str | None = None
 ) -> AsyncGenerator[Stream, None]:
     async def attend(client: ServerConnection) -> None:
-        await client.send(greeting)
+        await client.send(stream.greeting)
         await client.wait_closed()
 
     def refused(client: ServerConnection, _request: Request) -> Response | None:
@@ -141,7 +142,7 @@ async def streaming(
     async with serve(
         attend, HOST, 0, compression=compression, ping_interval=None, process_request=refused
     ) as server:
-        stream = Stream(server)
+        stream = Stream(server, greeting)
         yield stream
 
 
@@ -155,7 +156,8 @@ async def scoreboard() -> AsyncGenerator[tuple[Scores, str, str], None]:
         while True:
             if (text := scores.frame(0)) != shown:
                 shown, rev = text, rev + 1
-                stream.send(scores.frame(rev))
+                stream.greeting = scores.frame(rev)
+                stream.send(stream.greeting)
             await asyncio.sleep(THROTTLE_SECONDS)
 
     async with AsyncExitStack() as opened:

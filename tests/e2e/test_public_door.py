@@ -15,6 +15,8 @@ from libs.devstack import credentials
 from tests.oracle import client, truth
 from tests.stack import RunningStack, running_stack
 
+REST_SECONDS = 10.0
+POLL_SECONDS = 0.05
 JSON = {"Content-Type": "application/json"}
 
 
@@ -96,7 +98,7 @@ async def test_what_is_no_body_changes_nothing(
 async def refused_without_a_trace(
     stack: RunningStack, http: aiohttp.ClientSession, body: bytes
 ) -> None:
-    before = await truth.totals(stack.urls["postgres"])
+    before = await at_rest(stack)
     headers = {"Authorization": f"Bearer {await token_of(stack, 'mallory')}"}
     status, problem, answer = await post(http, stack, body, headers)
     assert 400 <= status < 500
@@ -106,6 +108,14 @@ async def refused_without_a_trace(
     assert problem["detail"]
     assert problem["request_id"] == answer.headers["X-Request-ID"]
     assert await truth.totals(stack.urls["postgres"]) == before
+
+
+async def at_rest(stack: RunningStack) -> truth.Totals:
+    """The ledger, once all of it is published: the outbox forgets a little later."""
+    async with asyncio.timeout(REST_SECONDS):
+        while (totals := await truth.totals(stack.urls["postgres"])).outbox:
+            await asyncio.sleep(POLL_SECONDS)
+    return totals
 
 
 def encode(part: object) -> str:
