@@ -4,11 +4,13 @@ The OpenAPI document of a service: what it asks of a caller, and how it refuses.
 What every operation of a kind may answer is said here once; a route names the rest.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.models import APIKey, APIKeyIn, HTTPBearer
 from fastapi.security.base import SecurityBase
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common.problems import PROBLEM_RESPONSE, Problem
 
@@ -37,7 +39,25 @@ class Proof(SecurityBase):
         return request.headers.get(self._header, "")
 
 
-class ServiceApi(FastAPI):
+Edge = Callable[[ASGIApp], ASGIApp]
+
+
+class EdgedApi(FastAPI):
+    """
+    FastAPI behind an `edge`, which every connection meets first.
+
+    Not as middleware: all would pass FastAPI's own before it, also those that need none of it.
+    """
+
+    def __init__(self, *, edge: Edge | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._edge = edge(super().__call__) if edge is not None else super().__call__
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._edge(scope, receive, send)
+
+
+class ServiceApi(EdgedApi):
     """FastAPI whose document names the problems that come with a body, parameters or a proof."""
 
     def openapi(self) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
 
 from libs.common.app import create_service
 from libs.common.batching import Lane, Lanes
@@ -17,7 +16,6 @@ from libs.common.server import AT_ONCE
 from libs.common.tasks import background
 from services.gateway.domain.fingerprints import Fingerprinter
 from services.gateway.domain.headers import Quota
-from services.gateway.domain.seats import Seats
 from services.gateway.routes import accounts, boards, grants, pages, scores, streams
 from services.gateway.routes.access import permissions
 from services.gateway.routes.admin import ledgers, reversals, reviews, sessions, status, users
@@ -35,6 +33,7 @@ from services.gateway.upstream.vitals import OwnVitals, ServiceVitals
 from services.gateway.usecases.names import ReadNames
 from services.gateway.usecases.people import ErasePerson, ExportPerson
 from services.gateway.usecases.scores import MAX_BATCH, MAX_WAITING, AddScore
+from services.gateway.usecases.seats import Seats
 from services.gateway.usecases.status import ReadStatus
 from services.gateway.usecases.verdicts import MAX_QUESTIONS, Judged, JudgeToken
 
@@ -117,21 +116,6 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         yield {"parts": parts, AT_ONCE: Express(parts)}
 
 
-class Gateway(DocumentedApi):
-    """
-    The API behind its edge.
-
-    Not as middleware: every request would pass FastAPI's own first, also those that need none.
-    """
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._edge = Admission(ApiHeaders(super().__call__))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._edge(scope, receive, send)
-
-
 _PARTS_OF_THE_API = (
     *(scores, grants, boards, streams, accounts),
     *(reversals, ledgers, reviews, users, sessions, status),
@@ -143,7 +127,8 @@ app = create_service(
     lifespan,
     [part.router for part in _PARTS_OF_THE_API],
     larger_bodies={reversals.PATH: reversals.MAX_BODY_BYTES},
-    app_class=Gateway,
+    app_class=DocumentedApi,
+    edge=lambda app: Admission(ApiHeaders(app)),
     description=DESCRIPTION,
     openapi_url=None,
     docs_url=None,

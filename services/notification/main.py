@@ -7,7 +7,6 @@ from socket import gethostname
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
 
 from libs.common.app import create_service
 from libs.common.batching import Lane
@@ -21,7 +20,6 @@ from libs.common.identity import (
     context_verifier,
     open_session,
 )
-from libs.common.openapi import ServiceApi
 from libs.common.revocations import Revocations, follow
 from libs.common.tasks import background
 from libs.common.tokens import Audience
@@ -123,22 +121,11 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         }
 
 
-class Notification(ServiceApi):
-    """The service, with the express way before it."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._edge = Reachable(Express(super().__call__))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._edge(scope, receive, send)
-
-
 app = create_service(
     NAME,
     lifespan,
     [public, internal, admin],
-    app_class=Notification,
+    edge=lambda app: Reachable(Express(app)),
     max_body_bytes=MAX_BODY_BYTES,
     docs_url=None,
 )

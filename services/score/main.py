@@ -5,11 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
 
 from libs.common.app import create_service
-from libs.common.batching import Lanes
-from libs.common.batching import Send as Handle
+from libs.common.batching import Lanes, Send
 from libs.common.clock import system_clock
 from libs.common.health import Readiness
 from libs.common.identity import (
@@ -19,7 +17,6 @@ from libs.common.identity import (
     grant_verifier,
     open_session,
 )
-from libs.common.openapi import ServiceApi
 from libs.common.tasks import background
 from libs.common.tokens import Audience
 from services.score.domain.bots import rules_with
@@ -140,7 +137,7 @@ def _bounds(settings: Settings) -> dict[str, Bounds]:
     }
 
 
-def _group_commit(lane: LedgerLane, relay: Relay, watch: WatchIncrements) -> Handle[Entry, Settled]:
+def _group_commit(lane: LedgerLane, relay: Relay, watch: WatchIncrements) -> Send[Entry, Settled]:
     async def commit(entries: Sequence[Entry]) -> Sequence[Settled]:
         done = await lane.append(entries)
         relay.offer(done)
@@ -150,22 +147,11 @@ def _group_commit(lane: LedgerLane, relay: Relay, watch: WatchIncrements) -> Han
     return commit
 
 
-class Score(ServiceApi):
-    """The service, with the express way before it."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._express = Express(super().__call__)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._express(scope, receive, send)
-
-
 app = create_service(
     "score",
     lifespan,
     [gateway, scoreboard, admin.router, reviews.router],
     max_body_bytes=MAX_BODY_BYTES,
-    app_class=Score,
+    edge=Express,
     docs_url=None,
 )

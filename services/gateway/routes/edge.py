@@ -8,9 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from libs.common import metrics, problems
 from libs.common.app import own_fields, request_id_of
 from libs.common.errors import Overloaded
-from libs.common.logs import Trouble
 from libs.common.server import Fields, answer
-from services.gateway.domain.seats import Seats
+from services.gateway.usecases.seats import Seats
 
 API_PREFIX = "/api/"
 READS = ("GET", "HEAD")
@@ -33,7 +32,6 @@ class Admission:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._trouble = Trouble("overloaded")
         self._refusal = Refusal()
         self._refuse_read = ApiHeaders(self._refusal)
 
@@ -43,7 +41,7 @@ class Admission:
             return
         seats: Seats = scope["state"]["parts"].seats
         if not seats.free:
-            self._trouble.met("too many requests")
+            seats.refused()
             _REFUSED.inc()
             if scope["method"] in READS:
                 await self._refuse_read(scope, receive, send)
@@ -54,19 +52,17 @@ class Admission:
             return
 
         async def receive_off_work() -> Message:
-            seats.taken -= 1
+            seats.leave()
             try:
                 return await receive()
             finally:
-                seats.taken += 1
+                seats.take()
 
-        seats.taken += 1
+        seats.take()
         try:
             await self._app(scope, receive_off_work, send)
         finally:
-            seats.taken -= 1
-            if seats.taken == 0:
-                self._trouble.over()
+            seats.leave()
 
 
 class Refusal:

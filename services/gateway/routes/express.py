@@ -75,7 +75,7 @@ class Express:
             )
         except AppError:
             return False
-        parts.seats.taken += 1
+        parts.seats.take()
         counting.add_done_callback(
             partial(self._answer, answer, started, request_id, head.sent_key)
         )
@@ -90,7 +90,7 @@ class Express:
         counting: asyncio.Future[Counted],
     ) -> None:
         quota = self._parts.quota
-        self._parts.seats.taken -= 1
+        self._parts.seats.leave()
         try:
             fields, body = accepted(counted(counting), quota, sent_key=sent_key)
             status = 200

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from pydantic.json_schema import models_json_schema
 
+from libs.common.openapi import EdgedApi
 from libs.common.problems import Problem
 from services.gateway.routes.access import dependencies, permissions
 from services.gateway.routes.orders import Sent
@@ -15,7 +15,7 @@ from services.gateway.routes.problems import refusals
 _TOO_LONG = {str(status): refusal for status, refusal in refusals(431).items()}
 
 
-class DocumentedApi(FastAPI):
+class DocumentedApi(EdgedApi):
     """FastAPI with `x-permission`, bodies, and the one schema of all problems in its document."""
 
     def openapi(self) -> dict[str, Any]:

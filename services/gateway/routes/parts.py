@@ -11,11 +11,11 @@ from starlette.requests import ClientDisconnect
 from libs.common.errors import InvalidRequest
 from services.gateway.domain.fingerprints import Fingerprinter
 from services.gateway.domain.headers import Quota
-from services.gateway.domain.seats import Seats
 from services.gateway.usecases.doors import Accounts, Board, History, Owner, Reply, Tickets
 from services.gateway.usecases.names import ReadNames
 from services.gateway.usecases.people import ErasePerson, ExportPerson
 from services.gateway.usecases.scores import AddScore
+from services.gateway.usecases.seats import Seats
 from services.gateway.usecases.status import ReadStatus
 from services.gateway.usecases.verdicts import JudgeToken
 

@@ -9,8 +9,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from libs.common.tasks import spawn
-from services.gateway.domain.seats import Seats
 from services.gateway.routes.edge import Admission
+from services.gateway.usecases.seats import Seats
 
 MOST = 2
 
