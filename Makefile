@@ -37,7 +37,7 @@ test: $(DEV) ## Everything that `check` does, and all tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -rs --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -rs --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 faults: $(DEV) ## The proof: kills, network faults, data loss, simulation … (hours; `python -m tests.faults` lists them)
 	$(BIN)/python -m tests.faults all $(ARGS)

@@ -29,7 +29,7 @@ ABLATIONS = {
     for each in (
         Ablation(
             "express",
-            "ordinary increments are answered without a task, ASGI and the framework",
+            "ordinary increments are read and answered past uvicorn, ASGI and the framework",
             ("gateway",),
             "increments",
             replacements.express,
@@ -40,13 +40,6 @@ ABLATIONS = {
             ("score",),
             "increments",
             replacements.express_batches,
-        ),
-        Ablation(
-            "whole",
-            "one write for an answer",
-            ("gateway", "score"),
-            "increments",
-            replacements.whole,
         ),
         Ablation(
             "hop",

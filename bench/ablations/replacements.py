@@ -1,7 +1,7 @@
 """What stands in for a fast path: the same work, as everyday code does it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from bench.ablations.replacing import replace, replace_value
@@ -19,11 +19,6 @@ def express() -> None:
 def express_batches() -> None:
     """So does every batch of them, in score."""
     replace("services.score.routes.express:Express", lambda _: lambda app: app)
-
-
-def whole() -> None:
-    """Answers of the express ways are written as uvicorn writes them, head and body."""
-    replace("libs.common.server:BoundedHttp._write", lambda _: _write_twice)
 
 
 def hop() -> None:
@@ -91,13 +86,8 @@ class OneByOne:
         """Nothing to stop."""
 
 
-def _nothing_ordinary(_parts: object) -> Callable[..., bool]:
-    return lambda *_: False
-
-
-def _write_twice(http: Any, head: bytes, body: bytes) -> None:
-    http.transport.write(head)
-    http.transport.write(body)
+def _nothing_ordinary(_parts: object) -> None:
+    """No `AtOnce`."""
 
 
 def _lanes_of_one(lanes: Any) -> Any:

@@ -7,7 +7,7 @@ Importing it needs no environment; settings are read inside the lifespan.
 import asyncio
 import gc
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import getrandbits
 from time import perf_counter
@@ -93,7 +93,7 @@ class RequestRecord:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request_id = request_id_of(scope)
+        request_id = request_id_of(scope["headers"])
         scope["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
         if scope["type"] == "websocket":
@@ -181,9 +181,9 @@ def own_fields(request_id: str) -> list[tuple[bytes, bytes]]:
     return [(REQUEST_ID_HEADER, request_id.encode()), _NO_SNIFFING]
 
 
-def request_id_of(scope: Scope) -> str:
+def request_id_of(fields: Iterable[tuple[bytes, bytes]]) -> str:
     """The caller's own id of a request, if it can be logged as it is, or a new one."""
-    for name, value in scope["headers"]:
+    for name, value in fields:
         if name == REQUEST_ID_HEADER:
             text = value.decode("latin-1")
             if _REQUEST_ID.match(text):

@@ -7,9 +7,8 @@ A silent connection is ended by its keep-alive; a body that is read is bounded b
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 from uuid import uuid4
@@ -18,30 +17,21 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from libs.common.at_once import AT_ONCE, AtOnce, Fields, Reader, Whole
 from libs.common.problems import problem
 
 HEAD_SECONDS = 5.0
 MAX_HEAD_BYTES = 16 * 1024
 STALL_SECONDS = 30.0
-
+FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 
 # An extension of ASGI, in `scope["extensions"]`: see `BoundedHttp.answer_whole`.
 WHOLE = "live_scoreboard.whole"
-# What a lifespan may yield beside its parts: an `AtOnce`.
-AT_ONCE = "at_once"
 
 Extensions = dict[str, dict[object, object]]
-Fields = list[tuple[bytes, bytes]]
-Answer = Callable[[int, Fields, bytes], None]
-"""Status, header fields without line breaks and without a length of zero, and the body."""
-AtOnce = Callable[[Scope, bytes, Answer], bool]
-"""
-Takes a request that is all there and answers it now or later, without a task and without ASGI.
-
-False: it is not of that kind, nothing was done, and the application is to answer.
-"""
 
 _NONE: dict[str, Any] = {}
+_READER = Reader()
 
 
 async def answer(scope: Scope, send: Send, status: int, fields: Fields, body: bytes) -> None:
@@ -60,18 +50,21 @@ class BoundedHttp(HttpToolsProtocol):
     """
     One connection. It has `HEAD_SECONDS` to bring a head of at most `MAX_HEAD_BYTES`, from its
     beginning or from the first byte after an answer on; and `STALL_SECONDS` to read what waits.
+
+    What the application's `AtOnce` takes never reaches uvicorn's parser.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        self._in_head = False
+        self._in_message = self._in_head = False
         self._arrived_bytes = self._arriving_bytes = self._field_bytes = 0
         self._extensions: Extensions = {WHOLE: {"answer": self.answer_whole}}
         self._at_once: AtOnce | None = self.app_state.get(AT_ONCE)
-        self._is_new = False
-        self._held: tuple[Any, Any] | None = None
+        self._answering = self._is_ending = False
+        self._answered_at = 0.0
+        self._early = b""
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,10 +73,16 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._answering:
+            # HTTP/1.1 answers in the order of the requests.
+            self._early += data
+            self.flow.pause_reading()
+            return
+        at_once = self._at_once
+        if at_once is not None and data.startswith(at_once.line) and self._take(at_once, data):
+            return
         self._arriving_bytes = len(data)
         super().data_received(data)
-        if self._held is not None:
-            self._begin(*self._held)
         # A head that is not complete, or the rest of a body that nobody waits for any more.
         if self._in_head or (self.cycle is not None and self.cycle.response_complete):
             self._set_deadline()
@@ -101,9 +100,24 @@ class BoundedHttp(HttpToolsProtocol):
         self._unset_stalled()
         super().resume_writing()
 
+    def shutdown(self) -> None:
+        if self._answering:
+            self._is_ending = True
+        else:
+            super().shutdown()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Answers of an `AtOnce` do not set it anew: that costs as much as reading a request."""
+        now = self.loop.time()
+        since = now if self._answering else self._answered_at
+        if (rest := since + self.timeout_keep_alive - now) > 0:
+            self._keep_alive(rest)
+        else:
+            super().timeout_keep_alive_handler()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
+        self._in_message = self._in_head = True
         self._arrived_bytes = self._field_bytes = 0
 
     def on_headers_complete(self) -> None:
@@ -115,9 +129,11 @@ class BoundedHttp(HttpToolsProtocol):
             if self._field_bytes > MAX_HEAD_BYTES:
                 raise HeadTooLarge
         self.scope["extensions"] = self._extensions
-        self._is_new = True
         super().on_headers_complete()
-        self._is_new = False
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        super().on_message_complete()
 
     def answer_whole(self, scope: Scope, status: int, fields: Fields, body: bytes) -> bool:
         """
@@ -131,55 +147,79 @@ class BoundedHttp(HttpToolsProtocol):
             return False
         if cycle.disconnected or self.flow.write_paused:
             return False
-        self._answer(cycle, status, fields, body)
-        return True
-
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        """Of uvicorn, at the end of a head: we first see whether the body is there, too."""
-        if self._is_new and self._at_once is not None:
-            self._held = (cycle, app)
-        else:
-            super()._start_asgi_task(cycle, app)
-
-    def _begin(self, cycle: Any, app: Any) -> None:
-        self._held = None
-        ordinary = cycle.keep_alive and not cycle.more_body and not self.flow.write_paused
-        if ordinary and self._at_once is not None:
-            self._find_client(cycle.scope)
-            answer = partial(self._answer, cycle)
-            if self._at_once(cycle.scope, bytes(cycle.body), answer):
-                return
-        super()._start_asgi_task(cycle, app)
-
-    def _find_client(self, scope: Scope) -> None:
-        """Who it is behind a proxy that we trust, as uvicorn's own middleware says."""
-        if self.config.proxy_headers:
-            allowed = self.config.forwarded_allow_ips
-            looking = _proxies(allowed if isinstance(allowed, str) else ",".join(allowed))(
-                scope, _unused, _unused
-            )
-            with suppress(StopIteration):
-                looking.send(None)
-
-    def _answer(self, cycle: Any, status: int, fields: Fields, body: bytes) -> None:
-        if cycle.disconnected:
-            return
-        content = [STATUS_LINE[status]]
-        for name, value in (*self.server_state.default_headers, *fields):
-            content += (name, b": ", value, b"\r\n")
-        if not cycle.keep_alive:  # the server is shutting down
-            content.append(b"connection: close\r\n")
-        content.append(b"\r\n")
-        self._write(b"".join(content), body)
+        self.transport.write(self._head(status, fields) + body)
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
-        if not cycle.keep_alive:
-            self.transport.close()
         cycle.on_response()
+        return True
 
-    def _write(self, head: bytes, body: bytes) -> None:
-        """At once: for a small answer, a second system call would be a fifth of its cost."""
-        self.transport.write(head + body)
+    def _take(self, at_once: AtOnce, data: bytes) -> bool:
+        """Have a request answered, if it is whole and nothing else is under way."""
+        # Bytes of a body that nobody read may look like a request, and are none.
+        busy = self._in_message or (self.cycle is not None and not self.cycle.response_complete)
+        if busy or self.flow.write_paused or len(data) > MAX_HEAD_BYTES:
+            return False
+        read = _READER.read(data)
+        if read is None:
+            return False
+        fields, body = read
+        self._answering = True
+        if not at_once(Whole(fields, body, self._find_client(fields)), self._answer):
+            self._answering = False
+            return False
+        self._unset_deadline()
+        return True
+
+    def _find_client(self, fields: Fields) -> str:
+        """Who it is behind a proxy that we trust, as uvicorn's own middleware says."""
+        client = self.client
+        if self.config.proxy_headers and any(name in FORWARDED for name, _ in fields):
+            scope: dict[str, Any] = {
+                "type": "http",
+                "client": client,
+                "scheme": self.scheme,
+                "headers": fields,
+            }
+            allowed = self.config.forwarded_allow_ips
+            trusted = allowed if isinstance(allowed, str) else ",".join(allowed)
+            looking = _proxies(trusted)(scope, _unused, _unused)
+            with suppress(StopIteration):
+                looking.send(None)
+            client = scope["client"]
+        return client[0] if client else ""
+
+    def _answer(self, status: int, fields: Fields, body: bytes) -> None:
+        """Of a request that an `AtOnce` took."""
+        self._answering = False
+        if self.transport.is_closing():
+            return
+        ending = [(b"connection", b"close")] if self._is_ending else []
+        self.transport.write(self._head(status, [*fields, *ending]) + body)
+        self.server_state.total_requests += 1
+        if self._is_ending:
+            self.transport.close()
+            return
+        self._answered_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_alive(self.timeout_keep_alive)
+        if self._early:
+            data, self._early = self._early, b""
+            self.flow.resume_reading()
+            self.data_received(data)
+
+    def _head(self, status: int, fields: Fields) -> bytes:
+        content = [STATUS_LINE[status]]
+        for name, value in self.server_state.default_headers:
+            content += (name, b": ", value, b"\r\n")
+        for name, value in fields:
+            content += (name, b": ", value, b"\r\n")
+        content.append(b"\r\n")
+        return b"".join(content)
+
+    def _keep_alive(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls when a request cannot be read."""

@@ -7,12 +7,12 @@ from typing import Any
 from fastapi import FastAPI
 
 from libs.common.app import create_service
+from libs.common.at_once import AT_ONCE
 from libs.common.batching import Lane, Lanes
 from libs.common.contracts.identities import MAX_QUERY_TOKENS
 from libs.common.health import Readiness
 from libs.common.identity import ServiceIdentity, open_session
 from libs.common.revocations import Revocations, follow
-from libs.common.server import AT_ONCE
 from libs.common.tasks import background
 from services.gateway.domain.fingerprints import Fingerprinter
 from services.gateway.domain.headers import Quota

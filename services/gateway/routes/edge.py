@@ -7,8 +7,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.common import metrics, problems
 from libs.common.app import own_fields, request_id_of
+from libs.common.at_once import Fields
 from libs.common.errors import Overloaded
-from libs.common.server import Fields, answer
+from libs.common.server import answer
 from services.gateway.usecases.seats import Seats
 
 API_PREFIX = "/api/"
@@ -75,7 +76,7 @@ class Refusal:
 
     def of(self, scope: Scope) -> tuple[Fields, bytes]:
         """Header fields and body for this request."""
-        request_id = request_id_of(scope)
+        request_id = request_id_of(scope["headers"])
         body = request_id.encode().join(self._parts)
         length = (b"content-length", b"%d" % len(body))
         return [*self._fields, length, *own_fields(request_id)], body

@@ -12,13 +12,11 @@ from functools import partial
 from time import perf_counter
 from typing import NamedTuple
 
-from starlette.types import Scope
-
 from libs.common import metrics
 from libs.common.app import own_fields, record_request, request_id_of
+from libs.common.at_once import Answer, Fields, Whole
 from libs.common.contracts.scores import Answer as Counted
 from libs.common.errors import AppError, InvalidRequest
-from libs.common.server import Answer, Fields
 from services.gateway.domain.bodies import plain_increment
 from services.gateway.domain.headers import parse_idempotency_key
 from services.gateway.routes.access import WRITE_SCORES
@@ -30,7 +28,6 @@ from services.gateway.usecases.scores import counted
 _KEY = KEY_HEADER.lower().encode()
 _GRANT = GRANT_HEADER.lower().encode()
 _JSON = JSON.encode()
-_TELLING = frozenset({b"authorization", b"content-type", _KEY, _GRANT})
 _BEARER = b"Bearer "
 
 _ACCEPTED = metrics.REQUESTS.labels("gateway", "POST", PATH, 200)
@@ -46,32 +43,31 @@ class Head(NamedTuple):
 
 
 class Express:
-    """Takes ordinary increments as `server.AtOnce`, and leaves everything else."""
+    """Takes ordinary increments as an `AtOnce`, and leaves everything else."""
+
+    line = f"POST {PATH} HTTP/1.1\r\n".encode()
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def __call__(self, scope: Scope, body: bytes, answer: Answer) -> bool:
-        if scope["path"] != PATH or scope["method"] != "POST":
-            return False
+    def __call__(self, request: Whole, answer: Answer) -> bool:
         started = perf_counter()
         parts = self._parts
-        head = plain_head(scope["headers"])
-        points = plain_increment(body)
+        head = plain_head(request.fields)
+        points = plain_increment(request.body)
         if head is None or points is None or points > parts.max_increment or not parts.seats.free:
             return False
         caller = parts.judge.remembered(head.token)
         if caller is None or WRITE_SCORES not in caller.permissions:
             return False
-        request_id = request_id_of(scope)
-        client = scope["client"]
+        request_id = request_id_of(request.fields)
         try:
             counting = parts.add_score.submit(
                 caller,
                 points,
                 idempotency_key=head.key,
                 request_id=request_id,
-                fingerprint=parts.fingerprint(scope["headers"], client[0] if client else ""),
+                fingerprint=parts.fingerprint(request.fields, request.client),
             )
         except AppError:
             return False
@@ -107,13 +103,10 @@ class Express:
 
 
 def plain_head(fields: Fields) -> Head | None:
-    """A bearer token, JSON and one key, and no grant; None: look closer."""
-    found: dict[bytes, bytes] = {}
-    for name, value in fields:
-        if name in _TELLING:
-            if name in found:
-                return None
-            found[name] = value
+    """A bearer token, JSON and a key, no grant, and no name twice; None: look closer."""
+    found = dict(fields)
+    if len(found) != len(fields):
+        return None
     authorization, key = found.get(b"authorization", b""), found.get(_KEY, b"")
     ordinary = authorization.startswith(_BEARER) and found.get(b"content-type") == _JSON
     if not (ordinary and key) or _GRANT in found:

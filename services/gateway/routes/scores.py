@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from libs.common import problems
+from libs.common.at_once import Fields
 from libs.common.contracts.scores import Answer
 from libs.common.contracts.values import MAX_TOTAL, Contract, Total, UserId
 from libs.common.errors import AppError, RateLimited
-from libs.common.server import Fields
 from services.gateway.domain.bodies import INCREMENT_FIELD, parse_increment
 from services.gateway.domain.headers import (
     GRANT_PATTERN,

@@ -1,6 +1,7 @@
 """Handing increments to the ledger: many requests, one call at a time per lane."""
 
 import asyncio
+from collections import deque
 from typing import Protocol
 
 from libs.common.contracts.identities import Verdict
@@ -31,6 +32,9 @@ class AddScore:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        # All have the same patience, so one timer is enough: for whoever came first.
+        self._answering: deque[tuple[float, asyncio.Future[Answer]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     def submit(
         self,
@@ -55,10 +59,28 @@ class AddScore:
             grant=grant,
         )
         answering = self._ledger.submit(caller.user_id, increment)
-        # A timer of the loop: `asyncio.timeout` costs more, and this is for every increment.
-        timer = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, _give_up, answering)
-        answering.add_done_callback(lambda _: timer.cancel())
+        self._bound(answering)
         return answering
+
+    def _bound(self, answering: asyncio.Future[Answer]) -> None:
+        loop = asyncio.get_running_loop()
+        while self._answering and self._answering[0][1].done():
+            self._answering.popleft()
+        self._answering.append((loop.time() + DEADLINE_SECONDS, answering))
+        if self._timer is None:
+            self._timer = loop.call_later(DEADLINE_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._answering:
+            due, answering = self._answering[0]
+            if not answering.done():
+                if due > loop.time():
+                    break
+                answering.set_exception(Unavailable(OUTCOME_UNKNOWN))
+            self._answering.popleft()
+        waits = self._answering[0][0] if self._answering else None
+        self._timer = None if waits is None else loop.call_at(waits, self._give_up)
 
 
 def counted(answering: asyncio.Future[Answer]) -> Answer:
@@ -71,8 +93,3 @@ def counted(answering: asyncio.Future[Answer]) -> Answer:
     if answer.refusal:
         raise refusal(answer.refusal, answer.detail, answer.retry_after_seconds)
     return answer
-
-
-def _give_up(answering: asyncio.Future[Answer]) -> None:
-    if not answering.done():
-        answering.set_exception(Unavailable(OUTCOME_UNKNOWN))

@@ -13,7 +13,7 @@ import re
 from datetime import datetime
 from typing import Any, Protocol
 
-from cachetools import LRUCache, TLRUCache
+from cachetools import LRUCache
 
 from libs.common import metrics
 from libs.common.clock import Clock, system_clock
@@ -21,9 +21,9 @@ from libs.common.contracts.identities import Verdict
 from libs.common.errors import AppError, Unauthenticated, Unavailable
 from libs.common.tasks import spawn
 from libs.common.tokens import MAX_TOKEN_CHARACTERS
+from services.gateway.domain.memory import Memory
 
 MAX_AGE_SECONDS = 30.0
-MAX_VERDICTS = 100_000
 MAX_QUESTIONS = 1000
 PATIENCE_SECONDS = 5.0
 MAX_KINDS = 100
@@ -70,17 +70,13 @@ class JudgeToken:
         self._kinds: LRUCache[str, None] = LRUCache(MAX_KINDS)
         self._denylist = denylist
         self._clock = clock
-        self._verdicts: TLRUCache[str, Verdict] = TLRUCache(
-            MAX_VERDICTS,
-            ttu=lambda _token, verdict, now: now + self._lifetime_seconds(verdict),
-            timer=clock.monotonic,
-        )
+        self._memory = Memory(clock)
         self._questions: dict[str, asyncio.Future[Verdict]] = {}
         self._asking: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, token: str) -> Verdict:
         """Raises `Unauthenticated` or `Unavailable`."""
-        verdict = self._verdicts.get(token)
+        verdict = self._memory.get(token)
         if verdict is None:
             verdict = await self._ask_once(token)
         else:
@@ -93,7 +89,7 @@ class JudgeToken:
 
     def remembered(self, token: str) -> Verdict | None:
         """The verdict on a token that auth need not be asked about, and that was not revoked."""
-        verdict = self._verdicts.get(token)
+        verdict = self._memory.get(token)
         if verdict is None or self._is_revoked(verdict):
             return None
         _HIT.inc()
@@ -137,7 +133,7 @@ class JudgeToken:
             question.exception()  # callers that went away must not turn this into a warning
         else:
             self._kinds[_kind(token)] = None
-            self._verdicts[token] = verdict
+            self._memory.put(token, verdict, self._lifetime_seconds(verdict))
             question.set_result(verdict)
         finally:
             del self._questions[token]

@@ -38,7 +38,7 @@ class Express:
             await self._app(scope, again(message, receive), send)
             return
         body = await answered(batch, parts)
-        request_id = request_id_of(scope)
+        request_id = request_id_of(scope["headers"])
         fields = [
             (b"content-length", b"%d" % len(body)),
             (b"content-type", b"application/json"),

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.types import Scope
 
-from libs.common import server
+from libs.common.at_once import Answer as Tell
+from libs.common.at_once import Whole
 from libs.common.contracts.identities import Revocation
 from libs.common.contracts.scores import Answer
 from libs.common.contracts.values import MAX_TOTAL, USER_ID_PATTERN
@@ -37,7 +37,6 @@ ORDINARY: list[tuple[Fields, bytes]] = [
     ((JSON, KEY), b'{"score_increment":%d}' % MAX_INCREMENT),
     ((JSON, ("Idempotency-Key", '"quoted, \\"so\\""')), BODY),
     ((JSON, KEY, ("User-Agent", "game/1.0"), ("Accept", "*/*")), BODY),
-    ((JSON, KEY, ("X-Request-ID", "not one of ours, so not kept")), BODY),
 ]
 UNUSUAL: list[tuple[Fields, bytes]] = [
     ((JSON,), BODY),
@@ -55,6 +54,8 @@ UNUSUAL: list[tuple[Fields, bytes]] = [
     ((JSON, KEY, GRANT), BODY),
     ((JSON, GRANT), BODY),
     ((JSON, KEY, ("Authorization", "Bearer another.one.too")), BODY),
+    ((JSON, KEY, ("X-Request-ID", "another")), BODY),
+    ((JSON, KEY, ("Accept", "*/*"), ("Accept", "text/html")), BODY),
     *(
         ((JSON, KEY), body)
         for body in (
@@ -81,9 +82,9 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     ways = SimpleNamespace(express=True, offered=0, documented=0)
     ordinary_call = Express.__call__
 
-    def call(self: Express, scope: Scope, body: bytes, answer: server.Answer) -> bool:
+    def call(self: Express, request: Whole, answer: Tell) -> bool:
         ways.offered += 1
-        taken = ways.express and ordinary_call(self, scope, body, answer)
+        taken = ways.express and ordinary_call(self, request, answer)
         ways.documented += not taken
         return taken
 

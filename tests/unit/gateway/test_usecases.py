@@ -90,6 +90,27 @@ async def test_no_answer_in_time_means_that_the_outcome_is_unknown(
         await added(AddScore(FakeLedger(None)), 10, idempotency_key="k", request_id="r")
 
 
+async def test_each_has_the_same_patience_and_who_is_answered_needs_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scores, "DEADLINE_SECONDS", 0.2)
+    ledger = FakeLedger(None)
+    add = AddScore(ledger)
+    answered, early = (add.submit(ALICE, 10, idempotency_key=key, request_id="r") for key in "ab")
+    answered.set_result(Answer(user_id="alice", new_score=10, version=1))
+    await asyncio.sleep(0.1)
+    late = add.submit(ALICE, 10, idempotency_key="c", request_id="r")
+
+    await asyncio.wait([early], timeout=1)
+    assert not late.done()
+    await asyncio.wait([late], timeout=1)
+
+    assert scores.counted(answered).new_score == 10
+    for future in (early, late):
+        with pytest.raises(Unavailable):
+            scores.counted(future)
+
+
 async def test_names_are_asked_for_once_and_unknown_users_are_left_out() -> None:
     book = FakeJudge(ALICE)
     read = ReadNames(book)

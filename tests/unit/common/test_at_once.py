@@ -1,0 +1,218 @@
+"""Requests that are answered past uvicorn's parser: which they are, and what still holds."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from libs.common.app import MAX_BODY_BYTES, create_service
+from libs.common.at_once import AT_ONCE, Answer, Fields, Reader, Whole
+from libs.common.server import MAX_HEAD_BYTES, BoundedHttp
+from tests.fuzz.raw import Line, Piece, talk
+
+LINE = b"POST /fast HTTP/1.1\r\n"
+HEAD = LINE + b"Host: here\r\nContent-Length: 2\r\n"
+FAST = HEAD + b"\r\nok"
+SLOW = b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n"
+ANSWER_SECONDS = 0.2
+KEEP_ALIVE_SECONDS = 1
+BOUND_SECONDS = 10
+
+
+class Fast:
+    """Answers after a while with what was sent, and remembers all of it."""
+
+    line = LINE
+
+    def __init__(self) -> None:
+        self.requests: list[Whole] = []
+
+    def __call__(self, request: Whole, answer: Answer) -> bool:
+        if dict(request.fields).get(b"x-ordinary") == b"no":
+            return False
+        self.requests.append(request)
+        length = (b"content-length", b"%d" % len(request.body))
+        loop = asyncio.get_running_loop()
+        loop.call_later(ANSWER_SECONDS, answer, 200, [length], request.body)
+        return True
+
+
+class Served:
+    """A running server with a `Fast`."""
+
+    def __init__(self, server: uvicorn.Server, fast: Fast) -> None:
+        self._server = server
+        self.fast = fast
+
+    @property
+    def url(self) -> str:
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}"
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+
+
+@pytest.fixture
+async def served() -> AsyncGenerator[Served, None]:
+    fast = Fast()
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI, _ready: object) -> AsyncIterator[dict[str, object]]:
+        yield {AT_ONCE: fast}
+
+    app = create_service("fast", lifespan, [])
+
+    @app.post("/fast")
+    async def documented() -> str:
+        return "documented"
+
+    @app.post("/body")
+    async def body(_body: dict[str, int]) -> None: ...
+
+    @app.get("/slow")
+    async def slow() -> str:
+        await asyncio.sleep(ANSWER_SECONDS)
+        return "slow"
+
+    config = uvicorn.Config(
+        app,
+        port=0,
+        http=BoundedHttp,
+        log_config=None,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=BOUND_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.ensure_future(server.serve())
+    while not server.started:
+        assert not serving.done()
+        await asyncio.sleep(0.01)
+    yield Served(server, fast)
+    server.should_exit = True
+    await serving
+
+
+@pytest.mark.parametrize(
+    ("data", "read"),
+    [
+        (FAST, ([(b"host", b"here"), (b"content-length", b"2")], b"ok")),
+        (LINE + b"Host: here\r\n\r\n", ([(b"host", b"here")], b"")),
+        (FAST + b"\r\n", ([(b"host", b"here"), (b"content-length", b"2")], b"ok")),
+        (FAST[:-1], None),
+        (HEAD, None),
+        (FAST + b"P", None),
+        (FAST + FAST, None),
+        (HEAD + b"Connection: close\r\n\r\nok", None),
+        (HEAD + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\nok", None),
+        (HEAD + b"Content-Length: 2\r\n\r\nok", None),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", None),
+        (LINE + b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", None),
+        (LINE + b"Host : here\r\n\r\n", None),
+        (LINE.replace(b"1.1", b"1.0") + b"\r\n", None),
+        (b"nothing of HTTP", None),
+    ],
+    ids=[
+        "whole", "without a body", "an empty line after it", "not all of the body", "the head",
+        "more", "two", "that closes", "that upgrades", "two lengths", "two ways to say a length",
+        "in chunks", "a space", "an old version", "something else",
+    ],
+)  # fmt: skip
+def test_exactly_one_whole_request_is_read(data: bytes, read: tuple[Fields, bytes] | None) -> None:
+    reader = Reader()
+    for _ in range(2):  # whatever came before
+        assert reader.read(data) == read
+        assert reader.read(FAST) is not None
+
+
+async def test_requests_are_answered_in_their_order_whoever_answers(served: Served) -> None:
+    close = SLOW[:-2] + b"Connection: close\r\n\r\n"
+    pieces: list[Piece] = [FAST, 0.05, FAST + SLOW, 0.05, FAST, 0.05, close]
+
+    ending = await talk(served.url, pieces, seconds=BOUND_SECONDS)
+
+    # What came while another was answered is left to uvicorn, all of it.
+    answers = [part.partition(b"HTTP/1.1")[0] for part in ending.received.split(b"\r\n\r\n")[1:]]
+    assert answers == [b"ok", b'"documented"', b'"slow"', b'"documented"', b'"slow"']
+    assert len(served.fast.requests) == 1
+
+
+async def test_what_is_not_ordinary_is_the_applications(served: Served) -> None:
+    unusual = HEAD + b"X-Ordinary: no\r\n\r\nok"
+
+    ending = await talk(served.url, [unusual, FAST[:-1], 0.05, b"k" + FAST], seconds=BOUND_SECONDS)
+
+    assert ending.statuses == [200, 200, 200]
+    assert ending.received.count(b"documented") == 3
+    assert served.fast.requests == []
+
+
+async def test_a_body_that_was_not_read_is_no_request(served: Served) -> None:
+    """Behind a proxy it would be answered to somebody else."""
+    filling = b" " * (MAX_BODY_BYTES + 1)
+    head = b"POST /body HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+    length = b"Content-Length: %d\r\n\r\n" % (len(filling) + len(FAST))
+
+    ending = await talk(served.url, [head + length + filling, 0.2, FAST], seconds=BOUND_SECONDS)
+
+    assert ending.statuses == [413]
+    assert served.fast.requests == []
+
+
+async def test_a_large_head_is_not_taken(served: Served) -> None:
+    filling = b"X: " + b"y" * MAX_HEAD_BYTES + b"\r\n"
+
+    ending = await talk(served.url, [HEAD + filling + b"\r\nok"], seconds=BOUND_SECONDS)
+
+    assert ending.statuses == [431]
+    assert served.fast.requests == []
+
+
+async def test_a_silent_connection_is_ended_and_no_other(served: Served) -> None:
+    pause = KEEP_ALIVE_SECONDS * 0.7
+
+    ending = await talk(served.url, [FAST, pause, FAST, pause, FAST], seconds=BOUND_SECONDS)
+
+    assert ending.statuses == [200] * 3
+    assert ending.cut
+    assert 2 * pause + KEEP_ALIVE_SECONDS < ending.seconds < 2 * pause + 3 * KEEP_ALIVE_SECONDS
+
+
+async def test_what_is_under_way_when_the_server_stops_is_answered(served: Served) -> None:
+    line = await Line.to(served.url)
+    await line.send([FAST])
+    async with asyncio.timeout(BOUND_SECONDS):
+        while not served.fast.requests:
+            await asyncio.sleep(0.01)
+    served.stop()
+
+    ending = await line.ending(seconds=BOUND_SECONDS)
+
+    assert ending.cut
+    assert ending.received.endswith(b"connection: close\r\n\r\nok")
+
+
+async def test_who_hangs_up_is_not_answered_and_disturbs_nobody(served: Served) -> None:
+    gone = await Line.to(served.url)
+    await gone.send([FAST])
+    gone.hang_up()
+
+    ending = await talk(served.url, [FAST], seconds=BOUND_SECONDS)
+
+    assert ending.statuses == [200]
+
+
+@pytest.mark.parametrize(
+    ("field", "client"),
+    [(b"", "127.0.0.1"), (b"X-Forwarded-For: 192.0.2.7\r\n", "192.0.2.7")],
+    ids=["itself", "behind our proxy"],
+)
+async def test_the_client_is_known_behind_a_proxy(
+    served: Served, field: bytes, client: str
+) -> None:
+    await talk(served.url, [HEAD + field + b"\r\nok"], seconds=BOUND_SECONDS)
+
+    assert [request.client for request in served.fast.requests] == [client]
