@@ -173,7 +173,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _find_client(self, fields: Fields) -> str:
         """Who it is behind a proxy that we trust, as uvicorn's own middleware says."""
         client = self.client
-        if self.config.proxy_headers and any(name in FORWARDED for name, _ in fields):
+        if self.config.proxy_headers and not FORWARDED.isdisjoint([name for name, _ in fields]):
             scope: dict[str, Any] = {
                 "type": "http",
                 "client": client,

@@ -15,11 +15,11 @@ from hashlib import sha256
 from typing import Any
 
 import jwt
-from cachetools import TLRUCache
 
 from libs.common.clock import Clock, system_clock
 from libs.common.errors import Unauthenticated, Unavailable
 from libs.common.logs import Trouble
+from libs.common.memory import Memory
 from libs.common.tasks import spawn
 
 ALGORITHM = "EdDSA"
@@ -162,11 +162,8 @@ class Verifier:
         self._type = token_type
         self._required = [*_REQUIRED, "jti"] if token_type else _REQUIRED
         self._algorithm = algorithm
-        self._verified: TLRUCache[str, Claims] = TLRUCache(
-            CACHED_TOKENS,
-            ttu=lambda _token, claims, _now: claims.expires_at.timestamp(),
-            timer=lambda: clock.now().timestamp(),
-        )
+        self._clock = clock
+        self._verified = Memory[Claims](CACHED_TOKENS, clock)
 
     async def verify(self, token: str) -> Claims:
         """
@@ -207,7 +204,8 @@ class Verifier:
             )
         except (jwt.InvalidTokenError, jwt.PyJWKError, ValueError, TypeError, OverflowError):
             raise Unauthenticated("the token is not valid") from None
-        self._verified[token] = claims
+        lasting = (claims.expires_at - self._clock.now()).total_seconds()
+        self._verified.put(token, claims, lasting)
         return claims
 
 

@@ -104,6 +104,5 @@ def _records(commit: Commit) -> list[Record]:
 
 
 def _record(change: Change, ledger_epoch: int) -> Record:
-    body = change.event(ledger_epoch).model_dump_json(by_alias=True)
     headers = (("request_id", change.request_id.encode()),) if change.request_id else ()
-    return Record(change.user_id.encode(), body.encode(), headers)
+    return Record(change.user_id.encode(), change.event(ledger_epoch), headers)

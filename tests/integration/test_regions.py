@@ -76,10 +76,7 @@ class Region:
     async def earn(self, *entries: Entry) -> list[Record]:
         """Write to the ledger; what its relay is to publish."""
         commit = await self.ledger.append(entries)
-        return [
-            Record(c.user_id.encode(), c.event(1).model_dump_json(by_alias=True).encode())
-            for c in commit.changes
-        ]
+        return [Record(c.user_id.encode(), c.event(1)) for c in commit.changes]
 
     async def publish(self, records: list[Record]) -> None:
         """As a relay that has just started: it knows all partitions there are."""

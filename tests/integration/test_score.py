@@ -15,6 +15,7 @@ from libs.common.contracts.topics import SCORE_UPDATES
 from libs.common.kafka import BroadcastReader
 from libs.common.tasks import background
 from libs.devstack import provision
+from services.score.domain.changes import Commit
 from services.score.domain.increments import Entry, Outcome
 from services.score.publisher import Relay, open_publisher
 from services.score.store.books import Books
@@ -81,6 +82,12 @@ async def listener(kafka_bootstrap: str) -> AsyncIterator[Listener]:
     await reader.close()
 
 
+def published(commit: Commit) -> list[ScoreUpdated]:
+    """What is to be heard of a commit."""
+    epoch = commit.ledger_epoch
+    return [ScoreUpdated.model_validate_json(change.event(epoch)) for change in commit.changes]
+
+
 async def until_empty(books: Books) -> None:
     async with asyncio.timeout(20):
         while (await books.backlog())[0]:
@@ -101,7 +108,10 @@ async def test_a_commit_reaches_kafka_and_leaves_the_outbox(
         (10, 1, "increment"),
         (15, 2, "increment"),
     ]
-    assert events == [change.event(commit.ledger_epoch) for change in commit.changes]
+    assert events == [
+        ScoreUpdated.model_validate_json(change.event(commit.ledger_epoch))
+        for change in commit.changes
+    ]
 
 
 async def test_what_a_dead_process_left_is_published_by_another(
@@ -112,7 +122,10 @@ async def test_what_a_dead_process_left_is_published_by_another(
     async with relaying(kafka_bootstrap, books):
         events = await listener.hear(1)
         await until_empty(books)
-    assert events == [change.event(commit.ledger_epoch) for change in commit.changes]
+    assert events == [
+        ScoreUpdated.model_validate_json(change.event(commit.ledger_epoch))
+        for change in commit.changes
+    ]
 
 
 async def test_without_a_broker_commits_go_on_and_wait_in_the_outbox(

@@ -75,10 +75,7 @@ class Region:
         commit = await self.ledger.append(entries)
         if publish:
             await self.updates.publish(
-                [
-                    Record(c.user_id.encode(), c.event(1).model_dump_json(by_alias=True).encode())
-                    for c in commit.changes
-                ]
+                [Record(c.user_id.encode(), c.event(1)) for c in commit.changes]
             )
 
     async def until_converged(self) -> None:

@@ -19,11 +19,12 @@ from libs.common import metrics
 from libs.common.clock import Clock, system_clock
 from libs.common.contracts.identities import Verdict
 from libs.common.errors import AppError, Unauthenticated, Unavailable
+from libs.common.memory import Memory
 from libs.common.tasks import spawn
 from libs.common.tokens import MAX_TOKEN_CHARACTERS
-from services.gateway.domain.memory import Memory
 
 MAX_AGE_SECONDS = 30.0
+MAX_VERDICTS = 100_000
 MAX_QUESTIONS = 1000
 PATIENCE_SECONDS = 5.0
 MAX_KINDS = 100
@@ -70,7 +71,7 @@ class JudgeToken:
         self._kinds: LRUCache[str, None] = LRUCache(MAX_KINDS)
         self._denylist = denylist
         self._clock = clock
-        self._memory = Memory(clock)
+        self._memory = Memory[Verdict](MAX_VERDICTS, clock)
         self._questions: dict[str, asyncio.Future[Verdict]] = {}
         self._asking: set[asyncio.Task[Any]] = set()
 

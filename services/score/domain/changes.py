@@ -1,13 +1,19 @@
 """What the ledger tells everybody who follows it."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from libs.common.contracts.scores import ChangeKind, ScoreUpdated
+from libs.common.contracts.scores import ChangeKind
 from services.score.domain.increments import Settled
+
+_EVENT = (
+    b'{"user_id":%b,"new_score":%d,"timestamp":"%bZ","event_id":%b,'
+    b'"version":%d,"ledger_epoch":%d,"kind":"%b","held":%b,"schema":1}'
+)
 
 
 class Change(NamedTuple):
@@ -21,18 +27,22 @@ class Change(NamedTuple):
     held: bool
     request_id: str = ""
 
-    def event(self, ledger_epoch: int) -> ScoreUpdated:
-        """The change as it is published; the same change always gives the same `event_id`."""
-        return ScoreUpdated(
-            user_id=self.user_id,
-            new_score=self.score,
-            timestamp=self.reached_at,
-            event_id=f"{self.user_id}:{ledger_epoch}:{self.version}",
-            version=self.version,
-            ledger_epoch=ledger_epoch,
-            kind=self.kind,
-            held=self.held,
-            schema=1,
+    def event(self, ledger_epoch: int) -> bytes:
+        """
+        The change as it is published, the JSON of a `ScoreUpdated`; `reached_at` is in UTC.
+
+        The same change always gives the same `event_id`.
+        """
+        # What pydantic writes, at a third of its cost: there is one for each increment.
+        return _EVENT % (
+            json.dumps(self.user_id).encode(),
+            self.score,
+            self.reached_at.isoformat().removesuffix("+00:00").encode(),
+            json.dumps(f"{self.user_id}:{ledger_epoch}:{self.version}").encode(),
+            self.version,
+            ledger_epoch,
+            self.kind.encode(),
+            b"true" if self.held else b"false",
         )
 
 

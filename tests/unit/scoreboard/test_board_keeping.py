@@ -90,10 +90,7 @@ class World:
     async def earn(self, *entries: Entry) -> list[bytes]:
         """Write to the ledger; the events that the relay would publish."""
         commit = await self.ledger.append(entries)
-        return [
-            change.event(commit.ledger_epoch).model_dump_json(by_alias=True).encode()
-            for change in commit.changes
-        ]
+        return [change.event(commit.ledger_epoch) for change in commit.changes]
 
     async def handle(self, values: Sequence[bytes], reached: int) -> None:
         await self.apply.handle(values, {0: reached}, announce=True)
