@@ -1,7 +1,13 @@
-"""What the person at the terminal sees: one coloured log of all programs, and the progress."""
+"""
+What the person at the terminal sees: the progress, then one coloured log of all programs.
+
+While all of them start, they wait for each other and say so. That is shown only if one of them does
+not get there, or has worse to say; the files have it anyway.
+"""
 
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console as Terminal
 from rich.text import Text
@@ -14,6 +20,8 @@ from libs.devstack.supervisor import Child
 
 NAME_WIDTH = 12
 COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
+MAX_HELD_LINES = 1000
+HELD_LEVELS = frozenset({"", "debug", "info", "warning"})
 LEVEL_STYLES = {
     "debug": "dim",
     "warning": "yellow",
@@ -37,6 +45,7 @@ class Console:
         self._files = files
         self._on_change = on_change
         self._on_settled = on_settled
+        self._held: deque[Text] | None = deque(maxlen=MAX_HELD_LINES)
         self._colours: dict[str, str] = {}
         self._started: dict[str, float] = {}
 
@@ -48,13 +57,18 @@ class Console:
         shown = readable(line)
         text = Text.assemble((f"{shown.level:<8} ", LEVEL_STYLES.get(shown.level, "")))
         text.append(shown.text, LEVEL_STYLES.get(shown.level, ""))
-        self._print(name, shown.time or _now(), text)
-        for row in shown.traceback.splitlines():
-            self._print(name, shown.time or _now(), Text(row, "dim"))
+        rows = [text, *(Text(row, "dim") for row in shown.traceback.splitlines())]
+        lines = [self._line(name, shown.time or _now(), row) for row in rows]
+        if self._held is not None and shown.level in HELD_LEVELS:
+            self._held.extend(lines)
+        else:
+            self._show_held()
+            self._print(lines)
 
     def notice(self, name: str, text: str) -> None:
         self._files.append(name, f"-- {text}")
-        self._print(name, _now(), Text(f"-- {text}", "bold yellow"))
+        self._show_held()
+        self._print([self._line(name, _now(), Text(f"-- {text}", "bold yellow"))])
 
     def changed(self, children: Sequence[Child]) -> None:
         for child in children:
@@ -62,6 +76,7 @@ class Console:
         self._on_change(children)
 
     def settled(self) -> None:
+        self._held = None
         self._on_settled()
 
     def _report_start(self, child: Child) -> None:
@@ -72,12 +87,22 @@ class Console:
         elif child.state == "ready" and name in self._started:
             seconds = time.monotonic() - self._started.pop(name)
             port = f" on port {child.program.port}" if child.program.port else ""
-            self._print(name, _now(), Text(f"ready{port} after {seconds:.1f} s", "bold green"))
+            ready = Text(f"ready{port} after {seconds:.1f} s", "bold green")
+            self._print([self._line(name, _now(), ready)])
 
-    def _print(self, name: str, when: str, text: Text) -> None:
+    def _show_held(self) -> None:
+        """Something is wrong: from now on all is shown."""
+        held, self._held = self._held, None
+        self._print(held or ())
+
+    def _line(self, name: str, when: str, text: Text) -> Text:
         colour = self._colours.setdefault(name, COLOURS[len(self._colours) % len(COLOURS)])
         prefix = Text.assemble((f"{when} ", "dim"), (f"{name:<{NAME_WIDTH}} ", colour))
-        self._terminal.print(prefix + text, soft_wrap=True, highlight=False)
+        return prefix + text
+
+    def _print(self, lines: Iterable[Text]) -> None:
+        for line in lines:
+            self._terminal.print(line, soft_wrap=True, highlight=False)
 
 
 def _now() -> str:

@@ -20,6 +20,7 @@ compiled = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler"
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """No warming up: nothing here is a figure."""
     for module, name in (
+        (deliveries, "WARM_SECONDS"),
         (screen, "WARM_SECONDS"),
         (stuck, "FILL_SECONDS"),
         (idle, "QUIET_SECONDS"),
