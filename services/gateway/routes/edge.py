@@ -17,8 +17,13 @@ READS = ("GET", "HEAD")
 NO_STORE = (b"cache-control", b"no-store")
 PROBES = ("/livez", "/readyz", "/metrics")
 
-_OVERLOADED = Overloaded("too many requests are at work; nothing was done, try again shortly")
 _SOME_ID = "0" * 32
+_OVERLOADED = problems.from_error(
+    Overloaded("too many requests are at work; nothing was done, try again shortly"),
+    request_id=_SOME_ID,
+)
+_BODY_BESIDE_ID = bytes(_OVERLOADED.body).split(_SOME_ID.encode())
+_FIELDS = [field for field in _OVERLOADED.raw_headers if field[0] != b"content-length"]
 _REFUSED = metrics.REQUESTS.labels("gateway", "any", "refused", 503)
 
 
@@ -33,8 +38,7 @@ class Admission:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._refusal = Refusal()
-        self._refuse_read = ApiHeaders(self._refusal)
+        self._refuse_read = ApiHeaders(_refuse)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in PROBES:
@@ -42,14 +46,11 @@ class Admission:
             return
         seats: Seats = scope["state"]["parts"].seats
         if not seats.free:
-            seats.refused()
-            _REFUSED.inc()
             if scope["method"] in READS:
                 await self._refuse_read(scope, receive, send)
             else:
-                fields, body = self._refusal.of(scope)
-                fields.append(NO_STORE)
-                await answer(scope, send, 503, fields, body)
+                fields, body = refusal(seats, scope["headers"])
+                await answer(scope, send, 503, [*fields, NO_STORE], body)
             return
 
         async def receive_off_work() -> Message:
@@ -66,25 +67,24 @@ class Admission:
             seats.leave()
 
 
-class Refusal:
-    """The same problem for everybody, but for the request's id: made once, told at little cost."""
+def refusal(seats: Seats, asked: Fields) -> tuple[Fields, bytes]:
+    """
+    Header fields and body of a 503 for a request with these header fields, as none is free.
 
-    def __init__(self) -> None:
-        told = problems.from_error(_OVERLOADED, request_id=_SOME_ID)
-        self._parts = bytes(told.body).split(_SOME_ID.encode())
-        self._fields = [field for field in told.raw_headers if field[0] != b"content-length"]
+    The same problem for everybody but for the request's id: made once, told at little cost.
+    """
+    seats.refused()
+    _REFUSED.inc()
+    request_id = request_id_of(asked)
+    body = request_id.encode().join(_BODY_BESIDE_ID)
+    length = (b"content-length", b"%d" % len(body))
+    return [*_FIELDS, length, *own_fields(request_id)], body
 
-    def of(self, scope: Scope) -> tuple[Fields, bytes]:
-        """Header fields and body for this request."""
-        request_id = request_id_of(scope["headers"])
-        body = request_id.encode().join(self._parts)
-        length = (b"content-length", b"%d" % len(body))
-        return [*self._fields, length, *own_fields(request_id)], body
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        fields, body = self.of(scope)
-        await send({"type": "http.response.start", "status": 503, "headers": fields})
-        await send({"type": "http.response.body", "body": body})
+async def _refuse(scope: Scope, _receive: Receive, send: Send) -> None:
+    fields, body = refusal(scope["state"]["parts"].seats, scope["headers"])
+    await send({"type": "http.response.start", "status": 503, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
 
 
 class ApiHeaders:

@@ -4,7 +4,7 @@ The express way for `POST /api/scores`: a request that is ordinary in every resp
 Nearly all requests of a leaderboard are alike. Such a one is answered here, without a task and past
 the framework, by the same use case and with the same bytes as in `routes.scores`. Whatever is
 unusual goes there, untouched, to be judged and explained; nothing is refused here but what score
-refuses.
+refuses, and what there is no room for.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from libs.common.errors import AppError, InvalidRequest
 from services.gateway.domain.bodies import plain_increment
 from services.gateway.domain.headers import parse_idempotency_key
 from services.gateway.routes.access import WRITE_SCORES
-from services.gateway.routes.edge import NO_STORE
+from services.gateway.routes.edge import NO_STORE, refusal
 from services.gateway.routes.parts import JSON, Parts
 from services.gateway.routes.scores import GRANT_HEADER, KEY_HEADER, PATH, accepted, refused
 from services.gateway.usecases.scores import counted
@@ -53,9 +53,13 @@ class Express:
     def __call__(self, request: Whole, answer: Answer) -> bool:
         started = perf_counter()
         parts = self._parts
+        if not parts.seats.free:
+            fields, body = refusal(parts.seats, request.fields)
+            answer(503, [*fields, NO_STORE], body)
+            return True
         head = plain_head(request.fields)
         points = plain_increment(request.body)
-        if head is None or points is None or points > parts.max_increment or not parts.seats.free:
+        if head is None or points is None or points > parts.max_increment:
             return False
         caller = parts.judge.remembered(head.token)
         if caller is None or WRITE_SCORES not in caller.permissions:

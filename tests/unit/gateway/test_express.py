@@ -18,6 +18,7 @@ from libs.common.contracts.values import MAX_TOTAL, USER_ID_PATTERN
 from services.gateway.domain.headers import Quota
 from services.gateway.routes.express import Express
 from services.gateway.routes.scores import Counted, accepted
+from services.gateway.usecases.seats import Seats
 from tests.unit.gateway.fakes import FakeServices
 from tests.unit.gateway.server import MAX_INCREMENT
 
@@ -201,6 +202,22 @@ async def test_what_score_refuses_is_told_in_the_same_bytes(
     assert documented == express
     assert not express.startswith(b"HTTP/1.1 200 ")
     assert taken.documented == 0
+
+
+async def test_who_finds_no_seat_is_refused_in_the_same_bytes(
+    client: aiohttp.ClientSession,
+    services: FakeServices,
+    taken: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Seats, "free", property(lambda _: False))
+    fields = (*services.sign_in("alice").items(), JSON, KEY)
+    documented, express = await both(client, services, taken, fields, BODY)
+    assert documented == express
+    assert express.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: " in express
+    assert taken.documented == 0
+    assert services.bodies == []
 
 
 async def test_only_who_is_known_and_may_goes_express(
