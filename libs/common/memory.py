@@ -27,6 +27,10 @@ class Memory(Generic[Value]):
         kept = self._kept.get(key)
         return kept[1] if kept is not None and self._clock.monotonic() < kept[0] else None
 
+    def forget(self, key: str) -> None:
+        """Know it no longer."""
+        self._kept.pop(key, None)
+
     def put(self, key: str, value: Value, seconds: float) -> None:
         """Remember it for so long."""
         now = self._clock.monotonic()

@@ -27,7 +27,7 @@ LOOP_TASKS = Gauge("event_loop_tasks", "Tasks of the event loop", ["service"])
 # --- gateway
 VERDICTS = Counter(
     "gateway_verdicts_total", "Tokens judged, by where the verdict came from", ["source"]
-)  # source: hit, miss, joined, refused
+)  # source: hit, miss, joined, renewed, refused
 HOP_BATCH = Histogram("gateway_batch_size", "Increments in one call to score", buckets=_SIZES)
 
 # --- score

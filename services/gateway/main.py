@@ -35,7 +35,12 @@ from services.gateway.usecases.people import ErasePerson, ExportPerson
 from services.gateway.usecases.scores import MAX_BATCH, MAX_WAITING, AddScore
 from services.gateway.usecases.seats import Seats
 from services.gateway.usecases.status import ReadStatus
-from services.gateway.usecases.verdicts import MAX_QUESTIONS, Judged, JudgeToken
+from services.gateway.usecases.verdicts import (
+    MAX_QUESTIONS,
+    RENEWAL_GATHER_SECONDS,
+    Judged,
+    JudgeToken,
+)
 
 NAME = "gateway"
 DESCRIPTION = (
@@ -77,11 +82,16 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
             Lanes([ledger.add] * settings.lanes, max_batch=MAX_BATCH, max_waiting=MAX_WAITING)
         )
         judge = AuthClient(auth)
-        familiar, strange = (
-            Lane[str, Judged](judge.judge, max_batch=MAX_QUERY_TOKENS, max_waiting=MAX_QUESTIONS)
-            for _ in range(2)
+        familiar, strange, renewals = (
+            Lane[str, Judged](
+                judge.judge,
+                max_batch=MAX_QUERY_TOKENS,
+                max_waiting=MAX_QUESTIONS,
+                gather_seconds=gather_seconds,
+            )
+            for gather_seconds in (0.0, 0.0, RENEWAL_GATHER_SECONDS)
         )
-        for lane in (familiar, strange):
+        for lane in (familiar, strange, renewals):
             await stack.enter_async_context(background(lane.run(), name="verdicts"))
         watched = {
             "auth": settings.auth_url,
@@ -91,7 +101,7 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
         }
         vitals = {name: ServiceVitals(session, url) for name, url in watched.items()}
         parts = Parts(
-            judge=JudgeToken(familiar, strange, revocations),
+            judge=JudgeToken(familiar, strange, renewals, revocations),
             add_score=AddScore(lanes),
             fingerprint=Fingerprinter(
                 settings.fingerprint_secret.get_secret_value(),

@@ -38,15 +38,16 @@ def revocations() -> Revocations:
 async def judge(
     auth: FakeJudge, revocations: Revocations, clock: FakeClock
 ) -> AsyncGenerator[JudgeToken]:
-    familiar, strange = (
+    familiar, strange, renewals = (
         Lane[str, Judged](auth.judge, max_batch=MAX_BATCH, max_waiting=MAX_QUESTIONS)
-        for _ in range(2)
+        for _ in range(3)
     )
     async with (
         background(familiar.run(), name="familiar"),
         background(strange.run(), name="strange"),
+        background(renewals.run(), name="renewals"),
     ):
-        yield JudgeToken(familiar, strange, revocations, clock)
+        yield JudgeToken(familiar, strange, renewals, revocations, clock)
 
 
 async def test_a_verdict_is_remembered(judge: JudgeToken, auth: FakeJudge) -> None:
@@ -61,12 +62,61 @@ async def test_a_verdict_is_forgotten_after_thirty_seconds(
     judge: JudgeToken, auth: FakeJudge, clock: FakeClock
 ) -> None:
     await judge(ALICE)
-    clock.seconds = 29.9
-    await judge(ALICE)
+    clock.seconds = 19.9
+    assert judge.remembered(ALICE) is not None
     clock.seconds = 30.0
+    assert judge.remembered(ALICE) is None
     await judge(ALICE)
 
     assert len(auth.questions) == 2
+
+
+async def test_a_verdict_that_is_used_is_renewed_before_its_end_and_nobody_waits(
+    judge: JudgeToken, auth: FakeJudge, clock: FakeClock
+) -> None:
+    await judge(ALICE)
+    clock.seconds = 20.0
+    auth.open.clear()
+    for _ in range(10):
+        assert judge.remembered(ALICE) is not None
+        assert (await judge(ALICE)).user_id == "alice"
+    await settled()
+    assert len(auth.questions) == 2
+    auth.open.set()
+    await settled()
+
+    clock.seconds = 39.9
+    assert judge.remembered(ALICE) is not None
+    assert len(auth.questions) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "holds"), [(Unauthenticated("no"), False), (Unavailable("later"), True)]
+)
+async def test_what_a_renewal_hears(
+    judge: JudgeToken,
+    auth: FakeJudge,
+    clock: FakeClock,
+    error: Unauthenticated | Unavailable,
+    *,
+    holds: bool,
+) -> None:
+    """A refusal counts at once; without an answer the verdict holds to its end, and no longer."""
+    await judge(ALICE)
+    clock.seconds = 20.0
+    auth.answer = error
+    judge.remembered(ALICE)
+    await settled()
+
+    assert (judge.remembered(ALICE) is not None) is holds
+    clock.seconds = 30.0
+    assert judge.remembered(ALICE) is None
+
+
+async def settled() -> None:
+    """Long enough for an answer that is there."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 async def test_many_requests_ask_auth_once(judge: JudgeToken, auth: FakeJudge) -> None:
