@@ -1,12 +1,14 @@
 """Requests that are answered past uvicorn's parser: which they are, and what still holds."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import random
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 from libs.common.app import MAX_BODY_BYTES, create_service
 from libs.common.at_once import AT_ONCE, Answer, Fields, Reader, Whole
@@ -17,7 +19,18 @@ LINE = b"POST /fast HTTP/1.1\r\n"
 HEAD = LINE + b"Host: here\r\nContent-Length: 2\r\n"
 FAST = HEAD + b"\r\nok"
 SLOW = b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n"
-ANSWER_SECONDS = 0.2
+# Two that are taken, and three that are not.
+FORMS = (
+    LINE + b"Content-Length: %(size)d\r\n\r\n%(body)b",
+    LINE + b"Host: here\r\nContent-Length: %(size)d\r\n\r\n%(body)b",
+    LINE + b"X-Ordinary: no\r\nContent-Length: %(size)d\r\n\r\n%(body)b",
+    LINE + b"Transfer-Encoding: chunked\r\n\r\n%(size)x\r\n%(body)b\r\n0\r\n\r\n",
+    b"POST /fast?other HTTP/1.1\r\nContent-Length: %(size)d\r\n\r\n%(body)b",
+)
+LAST = LINE + b"Connection: close\r\nContent-Length: 4\r\n\r\nlast"
+SEEDS = 40
+ANSWER_SECONDS = 0.02
+SLOW_SECONDS = 0.3
 KEEP_ALIVE_SECONDS = 1
 BOUND_SECONDS = 10
 
@@ -29,6 +42,7 @@ class Fast:
 
     def __init__(self) -> None:
         self.requests: list[Whole] = []
+        self.seconds = ANSWER_SECONDS
 
     def __call__(self, request: Whole, answer: Answer) -> bool:
         if dict(request.fields).get(b"x-ordinary") == b"no":
@@ -36,7 +50,7 @@ class Fast:
         self.requests.append(request)
         length = (b"content-length", b"%d" % len(request.body))
         loop = asyncio.get_running_loop()
-        loop.call_later(ANSWER_SECONDS, answer, 200, [length], request.body)
+        loop.call_later(self.seconds, answer, 200, [length], request.body)
         return True
 
 
@@ -67,15 +81,15 @@ async def served() -> AsyncGenerator[Served, None]:
     app = create_service("fast", lifespan, [])
 
     @app.post("/fast")
-    async def documented() -> str:
-        return "documented"
+    async def documented(request: Request) -> Response:
+        return Response(b"documented " + await request.body())
 
     @app.post("/body")
     async def body(_body: dict[str, int]) -> None: ...
 
     @app.get("/slow")
     async def slow() -> str:
-        await asyncio.sleep(ANSWER_SECONDS)
+        await asyncio.sleep(SLOW_SECONDS)
         return "slow"
 
     config = uvicorn.Config(
@@ -130,14 +144,53 @@ def test_exactly_one_whole_request_is_read(data: bytes, read: tuple[Fields, byte
 
 async def test_requests_are_answered_in_their_order_whoever_answers(served: Served) -> None:
     close = SLOW[:-2] + b"Connection: close\r\n\r\n"
-    pieces: list[Piece] = [FAST, 0.05, FAST + SLOW, 0.05, FAST, 0.05, close]
+    served.fast.seconds = SLOW_SECONDS
+    pieces: list[Piece] = [FAST, 0.01, FAST + SLOW, 0.01, FAST, 0.01, close]
 
     ending = await talk(served.url, pieces, seconds=BOUND_SECONDS)
 
     # What came while another was answered is left to uvicorn, all of it.
     answers = [part.partition(b"HTTP/1.1")[0] for part in ending.received.split(b"\r\n\r\n")[1:]]
-    assert answers == [b"ok", b'"documented"', b'"slow"', b'"documented"', b'"slow"']
+    assert answers == [b"ok", b"documented ok", b'"slow"', b"documented ok", b'"slow"']
     assert len(served.fast.requests) == 1
+
+
+async def test_who_asks_on_while_the_application_answers_waits(served: Served) -> None:
+    pieces: list[Piece] = [SLOW, 0.05, FAST, SLOW_SECONDS, LAST]
+
+    ending = await talk(served.url, pieces, seconds=BOUND_SECONDS)
+
+    answers = [part.partition(b"HTTP/1.1")[0] for part in ending.received.split(b"\r\n\r\n")[1:]]
+    assert answers == [b'"slow"', b"documented ok", b"documented last"]
+
+
+async def test_however_the_bytes_arrive_each_request_has_its_answer(served: Served) -> None:
+    for seed in range(SEEDS):
+        dice = random.Random(seed)
+        bodies = [b"%d" % number for number in range(dice.randint(1, 12))]
+        pieces = [*_in_pieces(_requests(bodies, dice), dice), LAST]
+
+        ending = await talk(served.url, pieces, seconds=BOUND_SECONDS)
+
+        answers = re.findall(rb"\r\n\r\n(?:documented )?(\d+|last)", ending.received)
+        assert answers == [*bodies, b"last"], f"seed {seed}"
+        assert ending.statuses == [200] * len(answers), f"seed {seed}"
+    assert len(served.fast.requests) > SEEDS // 4
+
+
+def _requests(bodies: list[bytes], dice: random.Random) -> list[bytes]:
+    return [dice.choice(FORMS) % {b"body": body, b"size": len(body)} for body in bodies]
+
+
+def _in_pieces(requests: list[bytes], dice: random.Random) -> Iterator[Piece]:
+    """Cut between some of the requests, and within some, with pauses of all kinds."""
+    waiting = b""
+    for request in requests:
+        cut = dice.randrange(len(request)) if dice.random() < 0.3 else len(request)
+        yield waiting + request[:cut]
+        yield dice.choice((0.0, 0.002, 2 * ANSWER_SECONDS))
+        waiting = request[cut:]
+    yield waiting
 
 
 async def test_what_is_not_ordinary_is_the_applications(served: Served) -> None:
@@ -182,6 +235,7 @@ async def test_a_silent_connection_is_ended_and_no_other(served: Served) -> None
 
 
 async def test_what_is_under_way_when_the_server_stops_is_answered(served: Served) -> None:
+    served.fast.seconds = 1.0
     line = await Line.to(served.url)
     await line.send([FAST])
     async with asyncio.timeout(BOUND_SECONDS):
