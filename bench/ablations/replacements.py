@@ -49,6 +49,7 @@ def gather() -> None:
 def fetch() -> None:
     """Readers fetch again as soon as something came."""
     replace_value("libs.common.kafka.readers:GATHER_SECONDS", 0.0)
+    replace_value("libs.common.kafka.readers:BROADCAST_GATHER_SECONDS", 0.0)
 
 
 def apply() -> None:
