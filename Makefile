@@ -30,7 +30,7 @@ check: $(DEV) ## Lint, types, architecture and unit tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests/unit tests/architecture --quiet
+	$(BIN)/python -m pytest tests/unit tests/architecture --quiet --numprocesses 2 --dist loadfile
 
 test: $(DEV) ## Everything that `check` does, and all tests
 	$(BIN)/ruff check

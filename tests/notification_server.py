@@ -96,6 +96,7 @@ async def starter(environment: dict[str, str]) -> AsyncGenerator[Start, None]:
         process = subprocess.Popen(  # noqa: ASYNC220 - it only starts here
             [
                 *(sys.executable, "-m", "uvicorn", "services.notification.main:app"),
+                *("--http", "libs.common.server:BoundedHttp"),
                 *("--host", "127.0.0.1", "--port", str(port)),
                 *(arguments or ("--no-access-log", "--log-level", "warning")),
             ],

@@ -19,7 +19,7 @@ class Ablation:
     name: str
     fast_path: str
     services: tuple[str, ...]
-    workload: Literal["increments", "deliveries"]
+    workload: Literal["increments", "deliveries", "storm"]
     apply: Callable[[], None]
     without: tuple[str, ...] = ()
 
@@ -40,6 +40,13 @@ ABLATIONS = {
             ("score",),
             "increments",
             replacements.express_batches,
+        ),
+        Ablation(
+            "express-streams",
+            "WebSockets without a ticket are opened past uvicorn, ASGI and the framework",
+            ("notification",),
+            "storm",
+            replacements.express_streams,
         ),
         Ablation(
             "hop",

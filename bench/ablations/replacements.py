@@ -21,6 +21,11 @@ def express_batches() -> None:
     replace("services.score.routes.express:Express", lambda _: lambda app: app)
 
 
+def express_streams() -> None:
+    """Every stream is opened by the documented route, in notification."""
+    replace("services.notification.routes.express:Express", lambda _: _nothing_ordinary)
+
+
 def hop() -> None:
     """The gateway calls score once for each increment, as many at a time as there are."""
     replace(BATCHING, lambda _: OneByOne)

@@ -12,14 +12,19 @@ from bench.contender import Contender
 from bench.ports.ours import Ours
 from bench.report.select import figure
 from bench.report.tables import titled
-from bench.workloads import deliveries, increments
+from bench.workloads import deliveries, increments, storm
 
 ABLATION = "ablation-"
 WITH, WITHOUT = "with", "without"
 WATCHERS = 1000
 START_SECONDS = 20.0
 WARM_SECONDS = 4.0
-COST = "microseconds"
+STORM_WATCHERS = 4000
+COST = {
+    "increments": "microseconds",
+    "deliveries": "microseconds",
+    "storm": "cpu_microseconds_each",
+}
 
 
 def steps(those: Iterable[Ablation], *, rounds: int, seconds: float) -> list[Step]:
@@ -38,14 +43,16 @@ def name_of(ablation: Ablation) -> str:
 
 
 def factors(runs: Sequence[Run]) -> Table:
-    """What an update, or a frame, costs with each fast path and without."""
-    table = titled("Fast paths: CPU µs of an update in all processes, or of a frame", runs)
+    """What an update, a frame, or a stream that returns costs with each fast path and without."""
+    title = "Fast paths: CPU µs of an update in all processes, or of a frame or stream"
+    table = titled(title, runs)
     for heading in ("taken out", "what it is"):
         table.add_column(heading)
     for heading in ("with", "without", "factor"):
         table.add_column(heading, justify="right")
     for ablation in ABLATIONS.values():
-        costs = [figure(runs, name_of(ablation), side, COST) for side in (WITH, WITHOUT)]
+        cost = COST[ablation.workload]
+        costs = [figure(runs, name_of(ablation), side, cost) for side in (WITH, WITHOUT)]
         if all(costs):
             table.add_row(ablation.name, _told(ablation), *_cells(*costs))
     for name, why in NOT_ABLATED.items():
@@ -64,6 +71,8 @@ async def _measure(ablation: Ablation, side: str, seconds: float) -> Measured:
 def _workload(ablation: Ablation, seconds: float) -> Callable[[Contender], Awaitable[Measured]]:
     if ablation.workload == "deliveries":
         return partial(deliveries.measure, watchers=WATCHERS, seconds=seconds)
+    if ablation.workload == "storm":
+        return partial(storm.measure, watchers=STORM_WATCHERS)
     return partial(increments.measure, seconds=seconds, warm_seconds=WARM_SECONDS)
 
 

@@ -7,23 +7,20 @@ A silent connection is ended by its keep-alive; a body that is read is bounded b
 """
 
 import asyncio
-from contextlib import suppress
-from functools import lru_cache
 from itertools import chain
 from typing import Any
 from uuid import uuid4
 
-from starlette.types import Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from starlette.types import Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from libs.common.at_once import AT_ONCE, AtOnce, Fields, Reader, Whole
 from libs.common.problems import problem
+from libs.common.proxies import origin_of
 
 HEAD_SECONDS = 5.0
 MAX_HEAD_BYTES = 16 * 1024
 STALL_SECONDS = 30.0
-FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto"})
 
 # An extension of ASGI, in `scope["extensions"]`: see `BoundedHttp.answer_whole`.
 WHOLE = "live_scoreboard.whole"
@@ -62,9 +59,9 @@ class BoundedHttp(HttpToolsProtocol):
         self._arrived_bytes = self._arriving_bytes = self._field_bytes = 0
         self._extensions: Extensions = {WHOLE: {"answer": self.answer_whole}}
         self._at_once: AtOnce | None = self.app_state.get(AT_ONCE)
-        self._answering = self._is_ending = False
+        self._taken = self._early = b""  # what is being answered, and what came meanwhile
+        self._is_ending = False
         self._answered_at = 0.0
-        self._early = b""
         self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -73,14 +70,17 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._answering:
+        if self._taken:
             # HTTP/1.1 answers in the order of the requests.
             self._early += data
             self.flow.pause_reading()
             return
         at_once = self._at_once
-        if at_once is not None and data.startswith(at_once.line) and self._take(at_once, data):
-            return
+        if at_once is None or not data.startswith(at_once.line) or not self._take(at_once, data):
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        """Give what arrived to uvicorn."""
         self._arriving_bytes = len(data)
         super().data_received(data)
         # A head that is not complete, or the rest of a body that nobody waits for any more.
@@ -101,7 +101,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().resume_writing()
 
     def shutdown(self) -> None:
-        if self._answering:
+        if self._taken:
             self._is_ending = True
         else:
             super().shutdown()
@@ -109,7 +109,7 @@ class BoundedHttp(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Answers of an `AtOnce` do not set it anew: that costs as much as reading a request."""
         now = self.loop.time()
-        since = now if self._answering else self._answered_at
+        since = now if self._taken else self._answered_at
         if (rest := since + self.timeout_keep_alive - now) > 0:
             self._keep_alive(rest)
         else:
@@ -160,37 +160,19 @@ class BoundedHttp(HttpToolsProtocol):
         if busy or self.flow.write_paused or len(data) > MAX_HEAD_BYTES:
             return False
         read = _READER.read(data)
-        if read is None:
+        if read is None or read.upgrades != at_once.upgrades:
             return False
-        fields, body = read
-        self._answering = True
-        if not at_once(Whole(fields, body, self._find_client(fields)), self._answer):
-            self._answering = False
+        self._taken = data
+        client, scheme = origin_of(read.fields, self.client, self.scheme or "", self.config)
+        if not at_once(Whole(read.target, read.fields, read.body, client, scheme), self):
+            self._taken = b""
             return False
         self._unset_deadline()
         return True
 
-    def _find_client(self, fields: Fields) -> str:
-        """Who it is behind a proxy that we trust, as uvicorn's own middleware says."""
-        client = self.client
-        if self.config.proxy_headers and not FORWARDED.isdisjoint([name for name, _ in fields]):
-            scope: dict[str, Any] = {
-                "type": "http",
-                "client": client,
-                "scheme": self.scheme,
-                "headers": fields,
-            }
-            allowed = self.config.forwarded_allow_ips
-            trusted = allowed if isinstance(allowed, str) else ",".join(allowed)
-            looking = _proxies(trusted)(scope, _unused, _unused)
-            with suppress(StopIteration):
-                looking.send(None)
-            client = scope["client"]
-        return client[0] if client else ""
-
-    def _answer(self, status: int, fields: Fields, body: bytes) -> None:
-        """Of a request that an `AtOnce` took."""
-        self._answering = False
+    def answer(self, status: int, fields: Fields, body: bytes) -> None:
+        """As a `Connection`."""
+        self._taken = b""
         if self.transport.is_closing():
             return
         ending = [(b"connection", b"close")] if self._is_ending else []
@@ -203,9 +185,32 @@ class BoundedHttp(HttpToolsProtocol):
         if self.timeout_keep_alive_task is None:
             self._keep_alive(self.timeout_keep_alive)
         if self._early:
-            data, self._early = self._early, b""
-            self.flow.resume_reading()
-            self.data_received(data)
+            self.data_received(self._bring_early())
+
+    def switch(self, fields: Fields) -> tuple[asyncio.Transport, bytes]:
+        """As a `Connection`."""
+        if self._is_ending:
+            self.transport.close()
+        if self.transport.is_closing():
+            raise ConnectionResetError("the client or the server goes away")
+        self.transport.write(self._head(101, fields))
+        self._unset_keepalive_if_required()
+        self.connections.discard(self)
+        return self.transport, self._bring_early()
+
+    def pass_on(self) -> None:
+        """As a `Connection`."""
+        data, self._taken = self._taken, b""
+        if self.transport.is_closing():
+            return
+        self._feed(data + self._bring_early())
+        if self._is_ending and self.cycle is not None:
+            super().shutdown()
+
+    def _bring_early(self) -> bytes:
+        data, self._early = self._early, b""
+        self.flow.resume_reading()
+        return data
 
     def _head(self, status: int, fields: Fields) -> bytes:
         content = [STATUS_LINE[status]]
@@ -260,17 +265,3 @@ class BoundedHttp(HttpToolsProtocol):
         fields = b"".join(b"%b: %b\r\n" % field for field in answer.raw_headers)
         self.transport.write(b"".join((STATUS_LINE[status], fields, b"\r\n", answer.body)))
         self.transport.close()
-
-
-@lru_cache
-def _proxies(trusted: str) -> Any:
-    application: Any = _nothing
-    return ProxyHeadersMiddleware(application, trusted_hosts=trusted)
-
-
-async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    """An application that is only there to be reached."""
-
-
-async def _unused(*_: object) -> Any:
-    raise AssertionError

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from libs.common.app import create_service
+from libs.common.at_once import AT_ONCE
 from libs.common.batching import Lane
 from libs.common.clock import system_clock
 from libs.common.contracts.identities import RevocationList
@@ -107,25 +108,24 @@ async def lifespan(app: FastAPI, ready: Readiness) -> AsyncGenerator[dict[str, A
             "revocations": follow(http, settings.auth_url, identity, heard),
         }.items():
             await stack.enter_async_context(background(work, name=name))
-        yield {
-            "parts": Parts(
-                streams=streams,
-                connections=connections,
-                tickets=tickets,
-                oversight=Oversight(sessions, nodes),
-                contexts=contexts,
-                gateway_door=ServiceDoor(keys, callers=frozenset({"gateway"})),
-                origins=frozenset(settings.allowed_origins),
-                address_secret=settings.service_secret.get_secret_value().encode(),
-            )
-        }
+        parts = Parts(
+            streams=streams,
+            connections=connections,
+            tickets=tickets,
+            oversight=Oversight(sessions, nodes),
+            contexts=contexts,
+            gateway_door=ServiceDoor(keys, callers=frozenset({"gateway"})),
+            origins=frozenset(settings.allowed_origins),
+            address_secret=settings.service_secret.get_secret_value().encode(),
+        )
+        yield {"parts": parts, AT_ONCE: Express(parts)}
 
 
 app = create_service(
     NAME,
     lifespan,
     [public, internal, admin],
-    edge=lambda app: Reachable(Express(app)),
+    edge=Reachable,
     max_body_bytes=MAX_BODY_BYTES,
     docs_url=None,
 )

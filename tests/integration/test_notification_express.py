@@ -1,4 +1,4 @@
-"""The express way into the public stream: the same bytes as the documented way."""
+"""The express way into the public stream: what it says is what the documented way says."""
 
 import asyncio
 import re
@@ -12,12 +12,12 @@ ANSWER_SECONDS = 10.0
 QUERIES = ("", "since=1:1", "since=1%3A1", "since=1:1&ticket=", "ticket=", "since=&ticket=")
 
 
-async def test_every_way_in_answers_with_the_same_bytes(start: Start) -> None:
+async def test_every_way_in_says_the_same(start: Start) -> None:
     """Those with a ticket, even an empty one, take the documented way; the others the express."""
     service = await start()
     answers = {query: await upgrade(service, query) for query in QUERIES}
     assert answers[""].startswith(b"HTTP/1.1 101 ")
-    assert set(answers.values()) == {answers[""]}
+    assert {fields(answer) for answer in answers.values()} == {fields(answers[""])}
     refusals = {query: await upgrade(service, query, "Origin: http://else") for query in QUERIES}
     assert refusals[""].startswith(b"HTTP/1.1 403 ")
     assert set(refusals.values()) == {refusals[""]}
@@ -38,3 +38,8 @@ async def upgrade(service: Service, query: str, *fields: str) -> bytes:
         answer = await reader.readuntil(b"\r\n\r\n")
     writer.close()
     return re.sub(rb"(?i)date: [^\r]+", b"", answer)
+
+
+def fields(answer: bytes) -> frozenset[bytes]:
+    """The lines of a head; their order means nothing."""
+    return frozenset(answer.split(b"\r\n"))

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from libs.common import metrics
 from libs.common.app import own_fields, record_request, request_id_of
-from libs.common.at_once import Answer, Fields, Whole
-from libs.common.contracts.scores import Answer as Counted
+from libs.common.at_once import Connection, Fields, Whole
+from libs.common.contracts.scores import Answer
 from libs.common.errors import AppError, InvalidRequest
 from services.gateway.domain.bodies import plain_increment
 from services.gateway.domain.headers import parse_idempotency_key
@@ -46,16 +46,17 @@ class Express:
     """Takes ordinary increments as an `AtOnce`, and leaves everything else."""
 
     line = f"POST {PATH} HTTP/1.1\r\n".encode()
+    upgrades = False
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def __call__(self, request: Whole, answer: Answer) -> bool:
+    def __call__(self, request: Whole, connection: Connection) -> bool:
         started = perf_counter()
         parts = self._parts
         if not parts.seats.free:
             fields, body = refusal(parts.seats, request.fields)
-            answer(503, [*fields, NO_STORE], body)
+            connection.answer(503, [*fields, NO_STORE], body)
             return True
         head = plain_head(request.fields)
         points = plain_increment(request.body)
@@ -77,17 +78,17 @@ class Express:
             return False
         parts.seats.take()
         counting.add_done_callback(
-            partial(self._answer, answer, started, request_id, head.sent_key)
+            partial(self._answer, connection, started, request_id, head.sent_key)
         )
         return True
 
     def _answer(
         self,
-        answer: Answer,
+        connection: Connection,
         started: float,
         request_id: str,
         sent_key: bytes,
-        counting: asyncio.Future[Counted],
+        counting: asyncio.Future[Answer],
     ) -> None:
         quota = self._parts.quota
         self._parts.seats.leave()
@@ -97,7 +98,7 @@ class Express:
         except AppError as error:
             response = refused(error, quota, request_id=request_id, sent_key=sent_key)
             status, fields, body = response.status_code, response.raw_headers, bytes(response.body)
-        answer(status, [*fields, *own_fields(request_id), NO_STORE], body)
+        connection.answer(status, [*fields, *own_fields(request_id), NO_STORE], body)
         seconds = perf_counter() - started
         if status == 200:
             _ACCEPTED.inc()

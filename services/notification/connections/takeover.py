@@ -81,7 +81,7 @@ class Connections:
     def open_websocket(self, scope: Scope, watcher: Watcher) -> Stream:
         """Take a WebSocket over, right after it was accepted. Raises `ConnectionResetError`."""
         old = _still_there(scope)
-        stream = WebSocketStream(old.transport, old.conn, watcher, self._lost)
+        stream = WebSocketStream(old.transport, watcher, self._lost, old.conn)
         old.stop_keepalive()
         self._take(old.transport, stream)
         early = []
@@ -91,6 +91,16 @@ class Connections:
         old.transport.resume_reading()
         old.transport = _Released()  # uvicorn closes the transport when the route returns
         stream.resume(early)
+        return stream
+
+    def take_websocket(
+        self, transport: asyncio.Transport, early: bytes, watcher: Watcher
+    ) -> Stream:
+        """Take a transport that has just switched to WebSocket, and what arrived early."""
+        stream = WebSocketStream(transport, watcher, self._lost)
+        self._take(transport, stream)
+        if early:
+            stream.data_received(early)
         return stream
 
     def open_events(self, scope: Scope, watcher: Watcher) -> Stream:
@@ -113,7 +123,9 @@ class Connections:
         self._leave_if_empty()
 
     def _take(self, transport: asyncio.Transport, stream: Stream) -> None:
-        self._seats.discard(transport.get_protocol())
+        old: Any = transport.get_protocol()
+        self._seats = old.connections
+        self._seats.discard(old)
         self._seats.add(self)
         self._streams.add(stream)
         transport.set_protocol(stream)

@@ -12,8 +12,7 @@ from typing import Any
 
 from websockets.exceptions import PayloadTooBig
 from websockets.frames import Close, Frame, Opcode
-from websockets.protocol import State
-from websockets.server import ServerProtocol
+from websockets.protocol import SERVER, Protocol, State
 
 from libs.common import metrics
 from libs.common.contracts.streams import CloseCode, Pong, Reconnect
@@ -32,22 +31,31 @@ _PONG = encode(Pong()).websocket
 class WebSocketStream(Stream):
     """A stream to a WebSocket client."""
 
-    __slots__ = ("_conn", "_fragments", "_frames", "_messages", "_window_ends")
+    __slots__ = ("_begun", "_fragments", "_frames", "_messages", "_window_ends")
 
     def __init__(
         self,
         transport: asyncio.Transport,
-        conn: ServerProtocol,
         watcher: Watcher,
         on_lost: Callable[[Stream], None],
+        begun: Protocol | None = None,
     ) -> None:
+        """`begun`: who has read of it so far."""
         super().__init__(transport, Variant.WEBSOCKET, watcher, on_lost)
-        conn.max_message_size = MAX_MESSAGE_BYTES
-        self._conn = conn
+        if begun is not None:
+            begun.max_message_size = MAX_MESSAGE_BYTES
+        self._begun = begun
         self._fragments = b""
         self._window_ends = 0.0
         self._frames = 0
         self._messages = 0
+
+    @property
+    def _conn(self) -> Protocol:
+        """Made when it is needed: most who watch never say anything."""
+        if self._begun is None:
+            self._begun = Protocol(SERVER, max_size=MAX_MESSAGE_BYTES)
+        return self._begun
 
     def data_received(self, data: bytes) -> None:
         if self._conn.eof_sent:  # what still comes was sent before they heard that it is over

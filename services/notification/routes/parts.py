@@ -1,5 +1,6 @@
 """What the routes call, and who is let in."""
 
+from asyncio import Transport
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Protocol, cast
@@ -24,6 +25,8 @@ class Connections(Protocol):
     def expect(self, scope: Scope) -> None: ...
 
     def open_websocket(self, scope: Scope, watcher: Streams) -> Client: ...
+
+    def take_websocket(self, transport: Transport, early: bytes, watcher: Streams) -> Client: ...
 
     def open_events(self, scope: Scope, watcher: Streams) -> Client: ...
 

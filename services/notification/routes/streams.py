@@ -34,7 +34,10 @@ async def stream(websocket: WebSocket, parts: PartsOf, since: str = "", ticket: 
     arrive(websocket, parts)
     seen = Position.parse(since)
     session = await admit(websocket, parts, ticket, "websocket")
-    await begin(websocket, parts, session, seen)
+    with abandoned_on_error(parts.streams, session):
+        await websocket.accept()
+        client = parts.connections.open_websocket(websocket.scope, parts.streams)
+        parts.streams.begin(session, client, seen)
 
 
 @public.get(
@@ -86,22 +89,14 @@ class EventStreamResponse(Response):
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         streams = self._parts.streams
-        with _abandoned_on_error(streams, self._session):
+        with abandoned_on_error(streams, self._session):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             client = self._parts.connections.open_events(scope, streams)
             streams.begin(self._session, client, self._seen)
 
 
-async def begin(websocket: WebSocket, parts: Parts, session: Session, seen: Position) -> None:
-    """Accept a WebSocket that was let in, and serve it for the rest of its life."""
-    with _abandoned_on_error(parts.streams, session):
-        await websocket.accept()
-        client = parts.connections.open_websocket(websocket.scope, parts.streams)
-        parts.streams.begin(session, client, seen)
-
-
 @contextmanager
-def _abandoned_on_error(streams: Streams, session: Session) -> Generator[None, None, None]:
+def abandoned_on_error(streams: Streams, session: Session) -> Generator[None, None, None]:
     """Give the session up if its stream does not begin; a client that went away is no error."""
     try:
         yield

@@ -1,6 +1,7 @@
 """Sessions: they expire unless they are renewed, so a killed node leaves none behind."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -34,13 +35,16 @@ class RedisSessions:
 
     async def close(self, sessions: Sequence[Session]) -> None:
         pipeline = self._redis.pipeline()  # all or nothing: half a session would stay for ever
+        listed, closing = defaultdict(list), defaultdict(list)
         for session in sessions:
-            pipeline.zrem(_SESSIONS, session.id)
-            pipeline.zrem(_IDS, session.id)
-            pipeline.zrem(f"{PREFIX}:address:{session.address}", session.id)
-            pipeline.zrem(f"{PREFIX}:user:{session.user_id}", session.id)
-            pipeline.srem(f"{PREFIX}:closing:{session.node}", session.id)
-            pipeline.delete(f"{PREFIX}:session:{session.id}")
+            for key in _lists(session):
+                listed[key].append(session.id)
+            closing[f"{PREFIX}:closing:{session.node}"].append(session.id)
+        for key, ids in listed.items():
+            pipeline.zrem(key, *ids)
+        for key, ids in closing.items():
+            pipeline.srem(key, *ids)
+        pipeline.delete(*(f"{PREFIX}:session:{session.id}" for session in sessions))
         await asked(pipeline.execute())
 
     async def page(self, *, after: str, limit: int) -> StreamSessionList:
@@ -92,6 +96,12 @@ class RedisSessions:
             )
         )
         return cast("list[Over]", answers)
+
+
+def _lists(session: Session) -> tuple[str, ...]:
+    """The sorted sets that hold its id."""
+    groups = f"{PREFIX}:address:{session.address}", f"{PREFIX}:user:{session.user_id}"
+    return (_SESSIONS, _IDS, *groups)
 
 
 def _written(session: Session) -> str:

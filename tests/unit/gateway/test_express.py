@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.at_once import Answer as Tell
-from libs.common.at_once import Whole
+from libs.common.at_once import Connection, Whole
 from libs.common.contracts.identities import Revocation
 from libs.common.contracts.scores import Answer
 from libs.common.contracts.values import MAX_TOTAL, USER_ID_PATTERN
@@ -83,9 +82,9 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     ways = SimpleNamespace(express=True, offered=0, documented=0)
     ordinary_call = Express.__call__
 
-    def call(self: Express, request: Whole, answer: Tell) -> bool:
+    def call(self: Express, request: Whole, connection: Connection) -> bool:
         ways.offered += 1
-        taken = ways.express and ordinary_call(self, request, answer)
+        taken = ways.express and ordinary_call(self, request, connection)
         ways.documented += not taken
         return taken
 
